@@ -1,0 +1,186 @@
+//! The command line: clap derive and nothing else.
+
+use chrono::{DateTime, Utc};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Guards long deep-learning training runs: one look, one verdict, one exit code.
+///
+/// Start with a log you have:  trainguard patrol --log train.log
+///
+/// Exit codes: 0 ok or info, 1 warning, 2 critical, 3 could not look.
+#[derive(Debug, Parser)]
+#[command(name = "trainguard", version, propagate_version = true, max_term_width = 100)]
+#[command(after_help = "Exit codes: 0 ok or info · 1 warning · 2 critical · 3 unknown (bad arguments, bad config, could not look)")]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+    /// Options that all commands share.
+    #[command(flatten)]
+    pub common: Common,
+}
+
+/// Options that all commands share.
+#[derive(Debug, Clone, Args)]
+pub struct Common {
+    /// A config file or a directory of them; may be repeated [default: $TRAINGUARD_CONFIG, ./trainguard.yaml, ./trainguard/, $XDG_CONFIG_HOME/trainguard/]
+    #[arg(long, value_name = "PATH", global = true)]
+    pub config: Vec<PathBuf>,
+    /// Where state is kept [default: .trainguard/ beside the config, or beside a bare --log]
+    #[arg(long, value_name = "DIR", global = true)]
+    pub state_dir: Option<PathBuf>,
+    /// The health file [default: agent_health.yaml beside the config; with a bare --log in the state directory]
+    #[arg(long, value_name = "FILE", global = true)]
+    pub health_file: Option<PathBuf>,
+    /// Print only what is new: an alert of this invocation, or what could not be looked at for the first time
+    #[arg(short, long, global = true)]
+    pub quiet: bool,
+    /// Print more evidence; twice for more
+    #[arg(short, long, action = clap::ArgAction::Count, global = true)]
+    pub verbose: u8,
+    /// End by then, with progress saved (500ms, 50s, 5m, 2h, 1d; a bare number is seconds)
+    #[arg(long, value_name = "DURATION", default_value = "50s", value_parser = crate::config::duration::parse, global = true)]
+    pub timeout: Duration,
+    /// Wait this long for another patrol of the same run
+    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = crate::config::duration::parse, global = true)]
+    pub lock_wait: Duration,
+    /// Colour; off a terminal and with NO_COLOR there is none
+    #[arg(long, value_enum, default_value_t = Color::Auto, global = true)]
+    pub color: Color,
+    /// The wall clock to believe (tests)
+    #[arg(long, hide = true, value_name = "RFC3339", global = true)]
+    pub now: Option<DateTime<Utc>>,
+}
+
+/// When to use colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    /// On a terminal.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// One look at every configured run, or at a bare --log: says what is wrong and exits with its severity
+    Patrol(Patrol),
+    /// Take a finding: it stays visible and stops counting for the exit code until it worsens
+    Ack(Ack),
+    /// This run is finished and well: no more alarms about it
+    Done(Done),
+    /// Print the rows of numbers that trainguard reads out of a log
+    Metrics(Metrics),
+    /// Check the config: every mistake is named with file, line and key
+    Check,
+}
+
+/// `trainguard patrol`.
+#[derive(Debug, Clone, Args)]
+pub struct Patrol {
+    /// Only this run of the config; may be repeated
+    #[arg(long = "run", value_name = "NAME")]
+    pub runs: Vec<String>,
+    /// A log to look at without any config; quote a glob for one file per rank
+    #[arg(long, value_name = "FILE", conflicts_with = "runs")]
+    pub log: Option<PathBuf>,
+    /// The training's process id
+    #[arg(long, value_name = "N", requires = "log", conflicts_with_all = ["pid_file", "match"], value_parser = clap::value_parser!(i32).range(1..))]
+    pub pid: Option<i32>,
+    /// A file that holds the training's process id
+    #[arg(long, value_name = "F", requires = "log", conflicts_with = "match")]
+    pub pid_file: Option<PathBuf>,
+    /// A regex on the training's command line
+    #[arg(long = "match", value_name = "REGEX", requires = "log")]
+    pub r#match: Option<String>,
+    /// Where the training writes its checkpoints
+    #[arg(long, value_name = "DIR", requires = "log")]
+    pub checkpoints: Option<PathBuf>,
+    /// A name for the run [default: from the log's path]
+    #[arg(long, value_name = "N", requires = "log")]
+    pub name: Option<String>,
+    /// How to print the verdict
+    #[arg(long, value_enum, default_value_t = ReportFormat::Text)]
+    pub format: ReportFormat,
+    /// Write nothing, read from the start, take the log as final (for CI)
+    #[arg(long)]
+    pub stateless: bool,
+    /// The log is complete: nothing will follow
+    #[arg(long = "final")]
+    pub last: bool,
+    /// The least severity that makes the exit code differ from 0
+    #[arg(long, value_enum, default_value_t = FailOn::Warning, value_name = "SEVERITY")]
+    pub fail_on: FailOn,
+}
+
+/// Formats of a report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ReportFormat {
+    /// For people.
+    Text,
+    /// For programs: `trainguard/report/1`.
+    Json,
+}
+
+/// `--fail-on`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum FailOn {
+    /// Exit 1 on a warning.
+    Warning,
+    /// A warning exits 0.
+    Critical,
+}
+
+/// `trainguard ack`.
+#[derive(Debug, Clone, Args)]
+pub struct Ack {
+    /// The run, by the name that the verdict prints
+    pub run: String,
+    /// Only this syndrome [default: all that is open]
+    pub syndrome: Option<String>,
+    /// For this long [default: until it is over or worsens]
+    #[arg(long = "for", value_name = "DURATION", value_parser = crate::config::duration::parse)]
+    pub for_: Option<Duration>,
+    /// Why, for whoever looks next
+    #[arg(long, value_name = "TEXT")]
+    pub note: Option<String>,
+    /// The log, where the run has no config
+    #[arg(long, value_name = "FILE")]
+    pub log: Option<PathBuf>,
+}
+
+/// `trainguard done`.
+#[derive(Debug, Clone, Args)]
+pub struct Done {
+    /// The run, by the name that the verdict prints
+    pub run: String,
+    /// The log, where the run has no config
+    #[arg(long, value_name = "FILE")]
+    pub log: Option<PathBuf>,
+}
+
+/// `trainguard metrics`.
+#[derive(Debug, Clone, Args)]
+pub struct Metrics {
+    /// The log; `-` is standard input
+    pub log: PathBuf,
+    /// How to print the rows
+    #[arg(long, value_enum, default_value_t = RowFormat::Table)]
+    pub format: RowFormat,
+}
+
+/// Formats of rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum RowFormat {
+    /// For people.
+    Table,
+    /// One JSON object per row.
+    Jsonl,
+    /// Comma-separated values.
+    Csv,
+}

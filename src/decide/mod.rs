@@ -1,0 +1,1 @@
+//! Stage "decide": what is new, worse or over.

@@ -1,0 +1,32 @@
+//! `trainguard` guards long deep-learning training runs.
+//!
+//! One invocation is one look, and data flows one way through it:
+//!
+//! ```text
+//! config ▶ observe ▶ judge ▶ decide ▶ persist ▶ print ▶ deliver ▶ mark
+//! ```
+//!
+//! * [`config`] turns YAML and flags into ready-to-use types.
+//! * [`observe`] reads logs, processes, disks and checkpoints: facts, no opinion.
+//! * [`metrics`] and [`playbook`] know what the bytes of a log mean: rows and syndromes.
+//! * [`judge`] holds the checks: pure functions from observations and memory to opinions.
+//! * [`decide`] compares opinions with what is open and says what is new, worse or over.
+//! * [`persist`] keeps state: whole files, synced and renamed, under locks.
+//! * [`deliver`] tells people and programs: outbox, channels, health file, reports.
+//! * [`commands`] strings the stages together, one file per subcommand.
+//!
+//! Arrows may skip a stage and never point back.
+
+pub mod cli;
+pub mod clock;
+pub mod commands;
+pub mod config;
+pub mod decide;
+pub mod deliver;
+pub mod error;
+pub mod finding;
+pub mod judge;
+pub mod metrics;
+pub mod observe;
+pub mod persist;
+pub mod playbook;

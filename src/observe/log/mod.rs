@@ -1,0 +1,94 @@
+//! Reading logs: every line that still exists exactly once, by content and not by name.
+
+use crate::metrics::text::FileContext;
+use chrono::{DateTime, Utc};
+use std::path::{Path, PathBuf};
+
+/// A stretch of a log: whole records, or a piece of one that is longer than the buffer.
+#[derive(Debug, Clone, Copy)]
+pub struct Block<'a> {
+    /// The bytes. `Part::Whole` ends with a record end (`\n`, or a `\r` that no `\n` follows).
+    pub bytes: &'a [u8],
+    /// Offset of the first byte in the file.
+    pub offset: u64,
+    /// 1-based line of the first byte (only `\n` counts).
+    pub line: u64,
+    /// Whether these are whole records.
+    pub part: Part,
+}
+
+/// Whether a block holds whole records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// Whole records and nothing else.
+    Whole,
+    /// A piece of an over-long record; more of the same record follows in the next block.
+    Piece,
+    /// The last piece of an over-long record, its end included.
+    LastPiece,
+    /// The unfinished tail of a file: no record end yet, but judged now.
+    Tail,
+}
+
+/// The file that a block comes from.
+#[derive(Debug, Clone, Copy)]
+pub struct Source<'a> {
+    /// Position among the run's log files, in order of path; archives count as the file they were.
+    pub index: usize,
+    /// The path that is read.
+    pub path: &'a Path,
+    /// Hash of the file's head: what a log hit's identity rests on, together with its offset.
+    pub head: &'a str,
+    /// How many bytes of the record at the block's start an earlier patrol already judged as an
+    /// unfinished tail (0: none). Hits that begin before and rows of that record are not counted again.
+    pub judged: u64,
+}
+
+/// Whoever takes the blocks.
+pub trait Sink {
+    /// Takes the next block of a file. `context` is the file's own memory between blocks and patrols.
+    fn block(&mut self, source: &Source<'_>, context: &mut FileContext, block: &Block<'_>);
+}
+
+/// What was read of a run's logs.
+#[derive(Debug, Clone, Default)]
+pub struct LogFacts {
+    /// The files, in order of path.
+    pub files: Vec<FileFacts>,
+    /// Bytes read by this patrol, archives included.
+    pub bytes_read: u64,
+    /// Bytes that time did not suffice for.
+    pub backlog_bytes: u64,
+    /// Nothing was known of this log before.
+    pub first_look: bool,
+    /// Content that was due and is nowhere to be found any more.
+    pub gaps: Vec<Gap>,
+    /// Files that are there but cannot be read, with the reason.
+    pub unreadable: Vec<(PathBuf, String)>,
+    /// Newest modification time over all files.
+    pub modified: Option<DateTime<Utc>>,
+}
+
+/// One log file after reading.
+#[derive(Debug, Clone)]
+pub struct FileFacts {
+    /// Its path.
+    pub path: PathBuf,
+    /// Where the next patrol goes on.
+    pub offset: u64,
+    /// Its size when it was looked at.
+    pub size: u64,
+    /// Lines up to the offset.
+    pub lines: u64,
+    /// Bytes read by this patrol.
+    pub bytes_read: u64,
+}
+
+/// Lines that are lost to the patrol.
+#[derive(Debug, Clone)]
+pub struct Gap {
+    /// The log.
+    pub path: PathBuf,
+    /// What happened, for people: from which offset of the old content on nothing was found.
+    pub why: String,
+}

@@ -1,0 +1,54 @@
+//! Sources: they say what is, and have no opinion on it.
+//!
+//! To add a source: one file here with a type of facts, one field in [`Look`], and a check of the
+//! same name in [`crate::judge`].
+
+pub mod checkpoint;
+pub mod digest;
+pub mod disk;
+pub mod log;
+pub mod probe;
+pub mod process;
+
+/// What a source answers. 'There is none', 'it could not be looked at' and a fact are three
+/// different things, and the second is never the same as well.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Observation<T> {
+    /// Looked, and this is it.
+    Known(T),
+    /// Nothing of the kind here (not configured, or none exists).
+    Absent,
+    /// Could not look.
+    Failed {
+        /// What was tried and what went wrong, for people.
+        why: String,
+    },
+}
+
+impl<T> Observation<T> {
+    /// The fact, where there is one.
+    pub fn known(&self) -> Option<&T> {
+        match self {
+            Self::Known(fact) => Some(fact),
+            Self::Absent | Self::Failed { .. } => None,
+        }
+    }
+}
+
+/// All that one patrol observed of one run.
+#[derive(Debug, Clone)]
+pub struct Look {
+    /// The run's log files.
+    pub log: Observation<log::LogFacts>,
+    /// What the log's new bytes say: rows and syndromes.
+    pub digest: digest::DigestFacts,
+    /// The run's process.
+    pub process: Observation<process::ProcessFacts>,
+    /// The file systems that the run and the guard write to.
+    pub disks: Vec<Observation<disk::DiskFacts>>,
+    /// The run's checkpoints.
+    pub checkpoints: Observation<checkpoint::CheckpointFacts>,
+    /// Probes that did not answer in time.
+    pub stuck: Vec<probe::Stuck>,
+}
