@@ -8,7 +8,7 @@ pub mod patrol;
 
 use crate::cli::{Cli, Command, Common};
 use crate::clock::Clock;
-use crate::config::{self, LoadArgs};
+use crate::config::{self, BareLog, LoadArgs};
 use crate::error::{Error, Result};
 use crate::persist::lock::Lock;
 use crate::persist::state::{Loaded, State};
@@ -28,10 +28,10 @@ pub fn run(cli: &Cli, clock: &Clock, out: &mut dyn Write) -> Result<u8> {
     }
 }
 
-/// What the environment and the common flags say to the config.
-pub(crate) fn load_args(common: &Common) -> Result<LoadArgs> {
+/// What the environment and the common flags say to the config, with a bare log if one was given.
+pub(crate) fn load_args(common: &Common, log: Option<BareLog>) -> Result<LoadArgs<'static>> {
     let cwd = std::env::current_dir().map_err(Error::io("find", Path::new("the working directory")))?;
-    Ok(LoadArgs::new(common.config.clone(), common.state_dir.clone(), common.health_file.clone(), cwd))
+    Ok(LoadArgs::new(common, cwd, &|name| std::env::var_os(name)).with_log(log))
 }
 
 /// A run whose state was found by name, under its lock: for `ack` and `done`.
@@ -45,9 +45,8 @@ impl Named {
     /// Finds a run's state: in the state directory of the config, of `--log`, of `--state-dir`, or
     /// in `./.trainguard`.
     pub(crate) fn find(run: &str, log: Option<&PathBuf>, common: &Common, clock: &Clock) -> Result<Self> {
-        let mut args = load_args(common)?;
-        let local = args.cwd.join(".trainguard");
-        args.log.clone_from(&log.cloned());
+        let args = load_args(common, log.map(BareLog::new))?;
+        let local = args.cwd.join(config::STATE_DIR);
         let directory = match (&common.state_dir, config::load(&args)) {
             (Some(directory), _) => directory.clone(),
             (None, Ok(config)) => config.state_dir,

@@ -3,6 +3,7 @@
 use super::report::{Report, RunReport};
 use crate::decide::Alert;
 use crate::finding::{Finding, Occurrence, Severity, Standing};
+use crate::judge::say::{plain, span};
 use chrono::{DateTime, Utc};
 use std::fmt::Write as _;
 use std::io::{self, Write};
@@ -242,11 +243,6 @@ pub fn one_line(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect::<String>().trim().to_owned()
 }
 
-/// A step: whole numbers without a fraction.
-pub fn plain(value: f64) -> String {
-    if value.fract() == 0.0 { format!("{value:.0}") } else { format!("{value}") }
-}
-
 /// Four significant digits.
 fn short(value: f64) -> String {
     if !value.is_finite() {
@@ -258,16 +254,5 @@ fn short(value: f64) -> String {
         format!("{value:.digits$}")
     } else {
         format!("{value:.3e}")
-    }
-}
-
-/// A time span as people say it.
-pub fn span(seconds: f64) -> String {
-    let seconds = seconds.max(0.0).round() as u64;
-    match seconds {
-        0..120 => format!("{seconds} s"),
-        120..7_200 => format!("{} min", seconds / 60),
-        7_200..172_800 => format!("{} h {} min", seconds / 3_600, seconds % 3_600 / 60),
-        _ => format!("{} days {} h", seconds / 86_400, seconds % 86_400 / 3_600),
     }
 }

@@ -9,7 +9,7 @@ mod verdict;
 
 use crate::cli::{Color, Common, FailOn, Patrol as Args, ReportFormat};
 use crate::clock::Clock;
-use crate::config::{self, Config, Run};
+use crate::config::{self, BareLog, Config, Run};
 use crate::decide::{Alert, Rules, decide};
 use crate::deliver::health::{self, Update};
 use crate::deliver::outbox::Outbox;
@@ -53,9 +53,9 @@ struct Outcome {
 
 /// Looks once; returns the exit code.
 pub fn run(args: &Args, common: &Common, clock: &Clock, out: &mut dyn Write) -> Result<u8> {
-    let config = config::load(&load_args(args, common)?)?;
+    let config = config::load(&super::load_args(common, BareLog::from_flags(args))?)?;
     let keep = if args.stateless { None } else { Some(Keep::open(&config)?) };
-    let runs = config.runs.iter().map(|run| (run, hold(run, keep.as_ref(), common, clock)));
+    let runs = config.select(&args.runs)?.into_iter().map(|run| (run, hold(run, keep.as_ref(), common, clock)));
     let runs: Vec<_> = runs.collect();
     let questions = runs.iter().filter_map(|(_, held)| held.as_ref().ok()).flat_map(|held| look::questions(held, &config));
     let stuck: Vec<_> = runs.iter().filter_map(|(_, held)| held.as_ref().ok()).flat_map(|held| held.state.stuck.clone()).collect();
@@ -83,18 +83,6 @@ pub fn run(args: &Args, common: &Common, clock: &Clock, out: &mut dyn Write) -> 
     complain(&troubles);
     let severity = if troubles.is_empty() { worst } else { worst.max(Severity::Unknown) };
     Ok(if severity == Severity::Warning && args.fail_on == FailOn::Critical { 0 } else { severity.exit_code() })
-}
-
-fn load_args(args: &Args, common: &Common) -> Result<config::LoadArgs> {
-    let mut load = super::load_args(common)?;
-    load.log.clone_from(&args.log);
-    load.pid = args.pid;
-    load.pid_file.clone_from(&args.pid_file);
-    load.r#match.clone_from(&args.r#match);
-    load.checkpoints.clone_from(&args.checkpoints);
-    load.name.clone_from(&args.name);
-    load.runs.clone_from(&args.runs);
-    Ok(load)
 }
 
 /// Takes a run's lock and loads its state.

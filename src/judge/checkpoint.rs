@@ -1,0 +1,84 @@
+//! Check `checkpoint`: whether the run still saves, by its own habit before any fixed number.
+
+use super::say::span;
+use super::{Context, Memory};
+use crate::finding::{Claim, Opinion, Scope, Severity, Subject};
+use crate::observe::Observation;
+use crate::observe::checkpoint::CheckpointFacts;
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+/// Its name.
+pub const NAME: &str = "checkpoint";
+/// A checkpoint is overdue after this many of the run's usual intervals: one may be late by an
+/// evaluation.
+const INTERVALS: f64 = 2.0;
+
+/// What is remembered of checkpoints.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct CheckpointMemory {
+    /// The first look at this run.
+    since: Option<DateTime<Utc>>,
+    /// A directory that nobody configured received a checkpoint under guard: it is one of the run's.
+    receives: bool,
+}
+
+/// `checkpoint_overdue`, once it is known that the run saves at all.
+pub fn check(context: &Context<'_>, memory: &mut Memory) -> Vec<Opinion> {
+    let now = context.now.wall;
+    let since = *memory.checkpoint.since.get_or_insert(now);
+    let subject = Subject::new(NAME, "checkpoint_overdue");
+    let unknown = Subject::new(NAME, "checkpoint_unknown");
+    let facts = match &context.look.checkpoints {
+        Observation::Known(facts) => facts,
+        Observation::Absent => return Vec::new(),
+        Observation::Failed { why } => {
+            let message = format!("cannot look at the checkpoints: {why}");
+            let advice = "Check the path and its rights";
+            return vec![Claim::new(unknown, Scope::Surroundings, Severity::Unknown, message, advice).holds()];
+        }
+    };
+    let newest = facts.newest.first();
+    memory.checkpoint.receives |= newest.is_some_and(|newest| newest.modified > since);
+    let mut opinions = vec![Opinion::Well(unknown, "they can be looked at".to_owned())];
+    if super::phase(context, memory).is_over() {
+        opinions.push(Opinion::Well(subject, "the run has ended".to_owned()));
+        return opinions;
+    }
+    if !facts.configured && !memory.checkpoint.receives {
+        return opinions;
+    }
+    let began = context.process_started().unwrap_or(since);
+    // A checkpoint from before this start of the run does not make the first one overdue.
+    let last = newest.map_or(began, |newest| newest.modified.max(began));
+    let age_s = (now - last).as_seconds_f64();
+    let limit_s = limit_s(context, facts);
+    if age_s <= limit_s {
+        opinions.push(Opinion::Well(subject, format!("the newest is {} old", span(age_s))));
+        return opinions;
+    }
+    let message = match newest.filter(|newest| newest.modified >= began) {
+        Some(newest) => format!("the newest checkpoint, {}, is {} old, at most {} was expected", newest.path.display(), span(age_s), span(limit_s)),
+        None => format!("no checkpoint in {} since the run began {} ago, one was expected after {}", facts.dir.display(), span(age_s), span(limit_s)),
+    };
+    let advice = "A crash now costs all of that time: look for errors of saving in the log, at the disk, and at the step at which the next one is due";
+    let claim = Claim::new(subject, Scope::Surroundings, Severity::Warning, message, advice);
+    opinions.push(claim.with("age_s", age_s.round()).with("limit_s", limit_s.round()).holds());
+    opinions
+}
+
+/// The user's own limit as it is; else the default, stretched to the run's own habit.
+fn limit_s(context: &Context<'_>, facts: &CheckpointFacts) -> f64 {
+    let setting = context.config.patrol.checkpoint_max;
+    let limit = setting.value.as_secs_f64();
+    if setting.by_user { limit } else { limit.max(INTERVALS * usual_s(facts)) }
+}
+
+/// The run's usual interval: the median of those between its newest checkpoints, seconds.
+fn usual_s(facts: &CheckpointFacts) -> f64 {
+    let pairs = facts.newest.windows(2);
+    let mut gaps: Vec<f64> = pairs.map(|pair| (pair[0].modified - pair[1].modified).as_seconds_f64()).collect();
+    gaps.sort_by(f64::total_cmp);
+    gaps.get(gaps.len() / 2).copied().unwrap_or(0.0)
+}
