@@ -1,6 +1,6 @@
 //! What the user typed, checked and made ready to use.
 //!
-//! [`load`](fn@load) finds the files, [`raw`] mirrors them, one file per section checks the values, and every
+//! [`load`](fn@load) finds the files, `raw` mirrors them, one file per section checks the values, and every
 //! mistake ends as `file:line:column` with its source line and what to do next.
 
 mod alerting;
@@ -82,7 +82,7 @@ impl Config {
     /// A name that the config does not have, with the nearest that it has.
     pub fn select(&self, names: &[String]) -> Result<Vec<&Run>> {
         let known: Vec<&str> = self.runs.iter().map(|run| run.name.as_str()).collect();
-        for name in names.iter().filter(|name| !known.contains(&name.as_str())) {
+        if let Some(name) = names.iter().find(|name| !known.contains(&name.as_str())) {
             let next = match (diagnose::nearest(name, &known), known.as_slice()) {
                 (_, []) => "the config has no runs".to_owned(),
                 (Some(near), _) => format!("did you mean `{near}`?"),

@@ -19,7 +19,10 @@ pub struct Caller {
 impl Caller {
     /// The user and group in effect.
     pub fn current() -> Self {
-        Self { uid: rustix::process::geteuid().as_raw(), gid: rustix::process::getegid().as_raw() }
+        Self {
+            uid: rustix::process::geteuid().as_raw(),
+            gid: rustix::process::getegid().as_raw(),
+        }
     }
 }
 
@@ -64,7 +67,10 @@ mod tests {
 
     #[test]
     fn only_root_and_the_caller_and_the_callers_own_group_are_trusted() {
-        let caller = Caller { uid: 1000, gid: 1000 };
+        let caller = Caller {
+            uid: 1000,
+            gid: 1000,
+        };
         let table = [
             ((1000, 1000, 0o644), None),
             ((1000, 1000, 0o664), None),
@@ -77,7 +83,11 @@ mod tests {
             ((1001, 1000, 0o600), Some(Reason::Owner(1001))),
         ];
         for ((uid, gid, mode), expected) in table {
-            assert_eq!(reason(uid, gid, mode, caller), expected, "{uid} {gid} {mode:o}");
+            assert_eq!(
+                reason(uid, gid, mode, caller),
+                expected,
+                "{uid} {gid} {mode:o}"
+            );
         }
     }
 
@@ -89,6 +99,9 @@ mod tests {
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o666)).unwrap();
         let said = fault(path, &path.metadata().unwrap(), Caller::current()).unwrap();
         assert!(said.contains("writable by everybody"), "{said}");
-        assert!(said.ends_with(&format!("chmod go-w '{}'", path.display())), "{said}");
+        assert!(
+            said.ends_with(&format!("chmod go-w '{}'", path.display())),
+            "{said}"
+        );
     }
 }
