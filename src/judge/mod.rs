@@ -31,7 +31,9 @@ pub struct Context<'a> {
 impl Context<'_> {
     /// Whether a finding of this syndrome is open.
     pub fn is_open(&self, check: &str, syndrome: &str) -> bool {
-        self.open.iter().any(|subject| subject.check == check && subject.syndrome == syndrome)
+        self.open
+            .iter()
+            .any(|subject| subject.check == check && subject.syndrome == syndrome)
     }
 }
 
@@ -53,4 +55,13 @@ pub const CHECKS: &[Check] = &[];
 pub struct Memory {
     /// Which start of the run this is, from 1.
     pub attempt: u32,
+}
+
+/// Where a run stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Phase {
+    /// Nothing seen yet.
+    #[default]
+    Waiting,
 }
