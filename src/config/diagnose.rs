@@ -46,13 +46,14 @@ pub(super) fn explain(document: &Document, error: &serde_yaml::Error) -> Error {
             next.to_owned(),
         )
     } else {
-        if let Some(opened) = opened_at(&document.text, said).filter(|_| said.contains("end of")) {
-            offset = opened;
-        }
-        (
-            format!("this is not YAML: {said}"),
-            hint_on_syntax(document, offset, said).to_owned(),
-        )
+        let unclosed = offset >= document.text.trim_end().len();
+        let opened = opened_at(&document.text, said).filter(|_| unclosed);
+        offset = opened.unwrap_or(offset);
+        let next = match opened {
+            Some(_) => "close the quote or bracket that is opened here",
+            None => hint_on_syntax(document, offset, said),
+        };
+        (format!("this is not YAML: {said}"), next.to_owned())
     };
     document.mistake(offset, &what, &next)
 }
@@ -174,7 +175,7 @@ fn wrong_type(said: &str) -> Option<(String, String)> {
             .replacen("integer", "the number", 1),
     };
     let wanted = match wanted {
-        "a sequence" => "a list (`[a, b]`, or lines that begin with `- `)",
+        "a sequence" => "a list",
         "a string" => "text",
         other => other,
     };
@@ -183,6 +184,8 @@ fn wrong_type(said: &str) -> Option<(String, String)> {
 
 fn hint_on_type(wanted: &str) -> &'static str {
     match wanted {
+        "a list" => "put it between [ ], or on lines that begin with `- `",
+        "a value without a YAML tag" => "delete the tag (`!…`), or put the text in quotes",
         "a number" => "write the bare number: the unit is in the key's name",
         "`true` or `false`" => "write true or false; yes, no, on and off are plain text in YAML",
         _ => "",
@@ -212,10 +215,10 @@ fn hint_on_syntax(document: &Document, offset: usize, said: &str) -> &'static st
     let indent = line.chars().take_while(|c| c.is_whitespace());
     if indent.into_iter().any(|c| c == '\t') {
         "YAML takes no tabs for indentation: use spaces"
-    } else if said.contains("end of stream") {
-        "close the quote or bracket that is opened here"
     } else if said.contains("cannot start any token") {
         "put text that begins with a special character in quotes"
+    } else if line.contains("${") {
+        "between { } or [ ], text with `${NAME}` has to stand in quotes"
     } else {
         "look at the indentation here and on the line above, and quote text that holds `: ` or ` #`"
     }

@@ -258,6 +258,9 @@ impl<'de> Deserialize<'de> for Number {
             fn visit_u64<E>(self, value: u64) -> Result<Number, E> {
                 Ok(Number::Is(value as f64))
             }
+            fn visit_u128<E>(self, value: u128) -> Result<Number, E> {
+                Ok(Number::Is(value as f64))
+            }
             fn visit_i64<E>(self, value: i64) -> Result<Number, E> {
                 Ok(Number::Is(value as f64))
             }

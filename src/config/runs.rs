@@ -34,6 +34,8 @@ const PID: Range = Range {
     unit: "a process id",
 };
 
+const MATCHES_EVERYTHING: &str = "it matches empty text, and so everything";
+
 /// Compiles a user's regex as every part of the tool does: on bytes, with a limit on its size.
 /// The error says what is wrong with it.
 pub fn compile(pattern: &str) -> std::result::Result<regex::bytes::Regex, String> {
@@ -52,7 +54,7 @@ pub fn compile(pattern: &str) -> std::result::Result<regex::bytes::Regex, String
         }
     })?;
     if regex.is_match(b"") {
-        return Err("it matches empty text, and so everything".to_owned());
+        return Err(MATCHES_EVERYTHING.to_owned());
     }
     Ok(regex)
 }
@@ -248,7 +250,11 @@ fn regex(at: &Section<'_>, key: &str, text: &raw::Text) -> Result<String> {
         Ok(_) => Ok(pattern),
         Err(why) => {
             let what = format!("`{key}` is not a usable regex: {why}");
-            let next = "a backslash makes ( [ { * + ? . plain text; single quotes keep backslashes";
+            let next = if why == MATCHES_EVERYTHING {
+                "write words that only the line in question has"
+            } else {
+                "a backslash makes ( [ { * + ? . plain text; single quotes keep backslashes"
+            };
             Err(at.wrong(key, &what, next))
         }
     }

@@ -38,19 +38,19 @@ fn the_two_shipped_files_are_the_defaults_and_load_without_a_word() {
         ),
         (0.5, 0.95)
     );
-    assert_eq!(nothing.patrol.interval, Duration::from_secs(1800));
+    assert_eq!(nothing.patrol.interval, Duration::from_mins(30));
     assert_eq!(nothing.patrol.loss_plateau_patience, 2);
     assert_eq!(nothing.patrol.disk_min_bytes, 10_000_000_000);
     assert_eq!(
         nothing.patrol.checkpoint_max,
         Setting {
-            value: Duration::from_secs(7200),
+            value: Duration::from_hours(2),
             by_user: false
         }
     );
-    assert_eq!(nothing.patrol.gpu_temp_max, 85.0);
-    assert_eq!(nothing.patrol.renotify, Some(Duration::from_secs(86_400)));
-    assert_eq!(nothing.patrol.reopen_quiet, Duration::from_secs(1800));
+    assert!((84.9..85.1).contains(&nothing.patrol.gpu_temp_max));
+    assert_eq!(nothing.patrol.renotify, Some(Duration::from_hours(24)));
+    assert_eq!(nothing.patrol.reopen_quiet, Duration::from_mins(30));
     assert_eq!(nothing.routing[&Severity::Unknown], ["terminal", "file"]);
     assert_eq!(nothing.notes, Vec::<String>::new());
 
@@ -136,7 +136,7 @@ fn a_run_is_read_in_full_with_paths_from_the_files_own_directory() {
 fn the_environment_fills_in_text_and_numbers_and_truth_values() {
     let mut place = Place::with(&[(
         "c.yaml",
-        "runs: [{name: '${N}', log: '/l/${N}-$$x$.log', total_steps: \"${STEPS}\"}]\npatrol: {disk_min_gb: ${GB}, interval_minutes: 1${GB}}\nchannels: {terminal: {enabled: ${OFF}}}\njudge: {pattern: 'a$$b'}\n",
+        "runs: [{name: '${N}', log: '/l/${N}-$$x$.log', total_steps: \"${STEPS}\"}]\npatrol:\n  disk_min_gb: ${GB}\n  interval_minutes: 1${GB}\nchannels: {terminal: {enabled: '${OFF}'}}\njudge: {pattern: 'a$$b'}\n",
     )]);
     for (name, value) in [
         ("N", "7"),

@@ -2,6 +2,7 @@
 
 use super::*;
 use proptest::prelude::*;
+use std::fmt::Write;
 
 /// One file per mistake.
 const MISTAKES: &[&str] = &[
@@ -33,6 +34,7 @@ const MISTAKES: &[&str] = &[
     "runs:\n  - name: a\n    log: ${HOME/x\n",
     "patrol:\n  disk_min_gb: ${HOME}\n",
     "patrol:\n  disk_min_gb: -${ONE}\n",
+    "patrol: {disk_min_gb: ${ONE}}\n",
     "channels: {terminal: {enabled: \"${ONE}\"}}\n",
     "runs:\n\t- name: a\n",
     "runs:\n  - name: a\n   log: x\n",
@@ -175,7 +177,7 @@ fn a_billion_laughs_are_refused_and_not_laughed() {
         String::from("judge:\n  a0: &a0 [lol, lol, lol, lol, lol, lol, lol, lol, lol]\n");
     for level in 1..12 {
         let aliases = vec![format!("*a{}", level - 1); 9].join(", ");
-        text.push_str(&format!("  a{level}: &a{level} [{aliases}]\n"));
+        let _ = writeln!(text, "  a{level}: &a{level} [{aliases}]");
     }
     assert!(
         mistake(&text).contains("without aliases"),
