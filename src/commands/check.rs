@@ -101,6 +101,9 @@ fn describe(config: &Config, worst: &mut Severity) -> String {
     for note in &config.notes {
         say("note", well(note));
     }
+    if !config.trusted {
+        say("trust", odd("others can change this config: see the note"));
+    }
     let word = worst.status_word();
     let files = config.files.len();
     let runs = config.runs.len();
@@ -227,5 +230,83 @@ fn writable(directory: &Path, shown: &Path) -> Remark {
                 directory.display()
             ))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::ffi::OsString;
+    use std::fs;
+    use std::os::unix::fs::symlink;
+    use tempfile::TempDir;
+
+    fn place(config: &str) -> TempDir {
+        let dir = tempfile::tempdir().unwrap();
+        put(&dir, "trainguard.yaml", config);
+        dir
+    }
+
+    fn put(dir: &TempDir, name: &str, text: &str) {
+        let path = dir.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::File::create(path)
+            .unwrap()
+            .write_all(text.as_bytes())
+            .unwrap();
+    }
+
+    fn check(dir: &TempDir) -> (Severity, String) {
+        let no_environment = |_: &str| -> Option<OsString> { None };
+        let args = LoadArgs {
+            config: vec!["trainguard.yaml".into()],
+            state_dir: None,
+            health_file: None,
+            log: None,
+            cwd: dir.path().to_owned(),
+            env: &no_environment,
+        };
+        let mut out = Vec::new();
+        let severity = run(&args, &mut out).unwrap();
+        let text = String::from_utf8(out).unwrap();
+        (
+            severity,
+            text.replace(&dir.path().display().to_string(), "DIR"),
+        )
+    }
+
+    #[test]
+    fn a_config_that_fits_its_surroundings_is_told_in_full() {
+        let dir = place(
+            "runs:\n- {name: gpt, log: logs/train.log, process: {match: 'train\\.py'}, checkpoints: {dir: ck}, total_steps: 1000, done_when: 'all done'}\n- {name: ranks, log: 'logs/rank*.log', process: {pid: 7}}\njudge: {}\n",
+        );
+        put(&dir, "logs/train.log", "");
+        put(&dir, "logs/rank0.log", "");
+        put(&dir, "ck/a.pt", "");
+        let (severity, text) = check(&dir);
+        insta::assert_snapshot!(text);
+        assert_eq!(severity, Severity::Ok);
+    }
+
+    #[test]
+    fn what_is_odd_around_a_config_is_a_warning() {
+        let dir = place(
+            "runs:\n- {name: a, log: none.log, process: {pid_file: a.pid}, checkpoints: {dir: ck}}\n- {name: b, log: 'none*.log'}\n- {name: c, log: gone/c.log}\n- {name: d, log: logs}\n- {name: e, process: {pid: 7}}\nchannels: {terminal: {enabled: false}, file: {enabled: false}}\nhealth_file: trainguard.yaml/h.yaml\n",
+        );
+        fs::create_dir(dir.path().join("logs")).unwrap();
+        symlink("/tmp", dir.path().join(".trainguard")).unwrap();
+        let (severity, text) = check(&dir);
+        insta::assert_snapshot!(text);
+        assert_eq!(severity, Severity::Warning);
+    }
+
+    #[test]
+    fn a_config_without_runs_guards_nothing_and_says_so() {
+        let (severity, text) = check(&place("patrol: {disk_min_gb: 5}\n"));
+        assert_eq!(severity, Severity::Warning);
+        assert!(
+            text.contains("runs          WARNING: there are none"),
+            "{text}"
+        );
     }
 }

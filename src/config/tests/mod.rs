@@ -3,6 +3,7 @@
 mod bare_log;
 mod loading;
 mod mistakes;
+mod places;
 
 use super::*;
 use crate::error::Error;
