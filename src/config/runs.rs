@@ -14,9 +14,15 @@ const REGEX_BYTES: usize = 1 << 20;
 /// Characters of a name: with its suffixes it has to fit into the 255 bytes of a file name.
 const NAME_CHARS: usize = 100;
 /// Names that the state directory uses for itself.
-const RESERVED_NAMES: &[&str] = &["outbox", "alerts.log", "history.jsonl", "agent_health.yaml"];
+const RESERVED_NAMES: &[&str] = &[
+    "outbox",
+    "reserve",
+    "alerts.log",
+    "history.jsonl",
+    "agent_health.yaml",
+];
 /// Endings by which the files of one run would become those of another.
-const RESERVED_ENDINGS: &[&str] = &[".json", ".lock"];
+const RESERVED_ENDINGS: &[&str] = &[".json", ".lock", ".prev", ".damaged"];
 
 const STEPS: Range = Range {
     least: 1.0,
