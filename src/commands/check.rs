@@ -56,10 +56,8 @@ fn describe(config: &Config, worst: &mut Severity) -> String {
         say("config", well(file.display().to_string()));
     }
     if config.runs.is_empty() {
-        say(
-            "runs",
-            odd("there are none: add `runs:`, or give patrol a --log"),
-        );
+        let next = "none: add `runs:`, or give patrol a --log beside this config";
+        say("runs", well(next));
     }
     for run in &config.runs {
         say("run", well(&run.name));
@@ -301,12 +299,9 @@ mod tests {
     }
 
     #[test]
-    fn a_config_without_runs_guards_nothing_and_says_so() {
+    fn thresholds_alone_are_a_config_and_the_missing_runs_are_said() {
         let (severity, text) = check(&place("patrol: {disk_min_gb: 5}\n"));
-        assert_eq!(severity, Severity::Warning);
-        assert!(
-            text.contains("runs          WARNING: there are none"),
-            "{text}"
-        );
+        assert_eq!(severity, Severity::Ok);
+        assert!(text.contains("runs          none: add `runs:`"), "{text}");
     }
 }

@@ -237,6 +237,13 @@ fn a_run_is_selected_by_name_and_a_wrong_name_gets_the_nearest() {
 }
 
 #[test]
+fn a_config_without_runs_selects_nothing_and_that_is_not_well() {
+    let said = loaded(THRESHOLDS).select(&[]).unwrap_err().to_string();
+    assert!(said.starts_with("the config names no runs"), "{said}");
+    assert!(said.contains("c.yaml") && said.contains(EXAMPLE), "{said}");
+}
+
+#[test]
 fn with_neither_config_nor_log_the_two_commands_to_type_are_printed_and_work() {
     let place = Place::new();
     let Err(Error::Usage(said)) = place.load(&[]) else {
