@@ -186,13 +186,19 @@ impl<'a> Merged<'a> {
     /// What is written must not be what is read: a health file over the config or the log would
     /// destroy it, and alerts in the log would be read as the training's own words.
     fn refuse_overwriting(&self, config: &Config) -> Result<()> {
+        let alert_path = self
+            .raw
+            .channels
+            .as_ref()
+            .and_then(|channels| channels.file.as_ref());
+        let alert_path = alert_path.is_some_and(|file| file.path.is_some());
         let written = [
             (
                 "health_file",
                 Some(&config.health_file),
                 self.raw.health_file.is_some(),
             ),
-            ("path", config.channels.file.as_ref(), true),
+            ("path", config.channels.file.as_ref(), alert_path),
         ];
         for (key, path, in_file) in written {
             let Some(path) = path else { continue };
@@ -209,11 +215,11 @@ impl<'a> Merged<'a> {
                 None => continue,
             };
             let what = format!("trainguard would write over {whose}: {}", path.display());
-            let next = "choose a file of its own";
+            let next = "choose another file";
             return Err(match (key, in_file) {
-                ("path", _) => self.at("channels").key("file").wrong(key, &what, next),
+                (_, false) => Error::Usage(format!("{what}; {next}")),
+                ("path", true) => self.at("channels").key("file").wrong(key, &what, next),
                 (_, true) => self.top(key).wrong(key, &what, next),
-                (_, false) => Error::Usage(format!("--health-file: {what}; {next}")),
             });
         }
         Ok(())

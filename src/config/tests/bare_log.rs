@@ -232,7 +232,7 @@ fn flags_that_cannot_be_are_named() {
         health
             .unwrap_err()
             .to_string()
-            .starts_with("--health-file: trainguard would write over the log")
+            .starts_with("trainguard would write over the log")
     );
 }
 

@@ -154,6 +154,16 @@ fn an_impossible_value_behind_an_alias_points_to_where_it_is_written() {
 }
 
 #[test]
+fn the_alert_files_own_default_is_no_log_either() {
+    let place = Place::with(&[("c.yaml", "runs: [{name: a, log: .trainguard/alerts.log}]\n")]);
+    let said = place.load(&["c.yaml"]).unwrap_err().to_string();
+    assert!(
+        said.starts_with("trainguard would write over the log of the run `a`: /"),
+        "{said}"
+    );
+}
+
+#[test]
 fn windows_line_ends_change_no_place() {
     let said = mistake("patrol:\r\n  disk_min_gb: 3\r\n  disk_min: 4\r\n");
     assert!(said.starts_with("c.yaml:3:3:"), "{said}");
