@@ -30,7 +30,10 @@ pub struct BareLog {
 impl BareLog {
     /// Just a log.
     pub fn new(log: impl Into<PathBuf>) -> Self {
-        Self { log: log.into(), ..Self::default() }
+        Self {
+            log: log.into(),
+            ..Self::default()
+        }
     }
 
     /// From the flags of `trainguard patrol`; `None` without `--log`.
@@ -42,34 +45,45 @@ impl BareLog {
             (None, None, None) => None,
         };
         let log = flags.log.clone()?;
-        Some(Self { log, process, checkpoints: flags.checkpoints.clone(), name: flags.name.clone() })
+        Some(Self {
+            log,
+            process,
+            checkpoints: flags.checkpoints.clone(),
+            name: flags.name.clone(),
+        })
     }
 }
 
 /// The run and the directory that its state goes under.
 pub(super) struct Bare {
-    pub run: Run,
-    pub base: PathBuf,
+    pub(super) run: Run,
+    pub(super) base: PathBuf,
 }
 
 /// Checks the flags and decides where state goes; a note says so where that is not beside the log.
 pub(super) fn resolve(
-    bare: &BareLog,
+    typed: &BareLog,
     args: &LoadArgs<'_>,
     has_state_dir: bool,
     notes: &mut Vec<String>,
 ) -> Result<Bare> {
-    if bare.log.as_os_str().is_empty() {
-        return Err(Error::Usage("--log is empty: name the training's log".to_owned()));
+    if typed.log.as_os_str().is_empty() {
+        return Err(Error::Usage(
+            "--log is empty: name the training's log".to_owned(),
+        ));
     }
     let absolute = |path: &Path| paths::absolute(path, &args.cwd, args.env);
-    let log = absolute(&bare.log);
+    let log = absolute(&typed.log);
     if paths::is_glob(&log) {
         glob::Pattern::new(&log.to_string_lossy()).map_err(|error| {
-            Error::Usage(format!("--log {}: not a usable glob: {}", bare.log.display(), error.msg))
+            Error::Usage(format!(
+                "--log {}: not a usable glob: {}",
+                typed.log.display(),
+                error.msg
+            ))
         })?;
     }
-    let process = match &bare.process {
+    let process = match &typed.process {
         Some(ProcessSpec::PidFile(file)) => Some(ProcessSpec::PidFile(absolute(file))),
         Some(ProcessSpec::Match(pattern)) => {
             compile(pattern).map_err(|why| {
@@ -81,7 +95,7 @@ pub(super) fn resolve(
     };
     let directory = paths::log_directory(&log);
     let identity = identity(&log, &directory);
-    let name = match &bare.name {
+    let name = match &typed.name {
         Some(name) => match name_fault(name) {
             Some(fault) => return Err(Error::Usage(format!("--name '{name}': {fault}"))),
             None => name.clone(),
@@ -93,17 +107,31 @@ pub(super) fn resolve(
         Some(why) => {
             let Some(state) = paths::xdg_state(args.env) else {
                 let next = "give --state-dir DIR (neither $XDG_STATE_HOME nor $HOME is set)";
-                return Err(Error::Usage(format!("state cannot be kept beside the log: {why}; {next}")));
+                return Err(Error::Usage(format!(
+                    "state cannot be kept beside the log: {why}; {next}"
+                )));
             };
             let base = state.join(format!("{:016x}", hash(&identity)));
-            notes.push(format!("state is kept in {}: {why}", base.join(STATE_DIR).display()));
+            notes.push(format!(
+                "state is kept in {}: {why}",
+                base.join(STATE_DIR).display()
+            ));
             base
         }
     };
-    let checkpoints = bare.checkpoints.as_deref();
-    let checkpoints = checkpoints.map(|dir| CheckpointSpec { dir: absolute(dir), pattern: None });
-    let run =
-        Run { name, log: Some(log), process, checkpoints, total_steps: None, done_when: None };
+    let checkpoints = typed.checkpoints.as_deref();
+    let checkpoints = checkpoints.map(|dir| CheckpointSpec {
+        dir: absolute(dir),
+        pattern: None,
+    });
+    let run = Run {
+        name,
+        log: Some(log),
+        process,
+        checkpoints,
+        total_steps: None,
+        done_when: None,
+    };
     Ok(Bare { run, base })
 }
 
@@ -123,11 +151,23 @@ fn hash(identity: &Path) -> u64 {
 /// `DIRECTORY-STEM-HASH`, in characters that file names take everywhere.
 fn name_of(identity: &Path, directory: &Path) -> String {
     let plain = |part: Option<&std::ffi::OsStr>| -> String {
-        let part = part.map(|part| part.to_string_lossy().into_owned()).unwrap_or_default();
+        let part = part
+            .map(|part| part.to_string_lossy().into_owned())
+            .unwrap_or_default();
         let chars = part.chars().take(NAME_PART_CHARS);
-        chars.map(|c| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '_' }).collect()
+        chars
+            .map(|c| {
+                if c.is_ascii_alphanumeric() || "._-".contains(c) {
+                    c
+                } else {
+                    '_'
+                }
+            })
+            .collect()
     };
-    let parent = directory.canonicalize().unwrap_or_else(|_| directory.to_owned());
+    let parent = directory
+        .canonicalize()
+        .unwrap_or_else(|_| directory.to_owned());
     let (parent, stem) = (plain(parent.file_name()), plain(identity.file_stem()));
     let digits = hash(identity) & 0xff_ffff;
     let name = format!("{parent}-{stem}-{digits:06x}");

@@ -40,7 +40,9 @@ pub(super) fn expand<'t>(text: &'t str, env: Env<'_>) -> Result<Cow<'t, str>, (S
 
 fn value_of(name: &str, env: Env<'_>) -> Result<String, (String, String)> {
     let mut bytes = name.bytes();
-    let is_name = bytes.next().is_some_and(|b| b == b'_' || b.is_ascii_alphabetic())
+    let is_name = bytes
+        .next()
+        .is_some_and(|b| b == b'_' || b.is_ascii_alphabetic())
         && bytes.all(|b| b == b'_' || b.is_ascii_alphanumeric());
     if !is_name {
         return Err((
@@ -90,7 +92,10 @@ mod tests {
             ("cost $5 $HOST", "cost $5 $HOST"),
             ("$$$$", "$$"),
             ("$$$", "$$"),
-            ("a value is not expanded again: ${DOLLAR}", "a value is not expanded again: ${HOST}"),
+            (
+                "a value is not expanded again: ${DOLLAR}",
+                "a value is not expanded again: ${HOST}",
+            ),
         ];
         for (text, expected) in table {
             assert_eq!(expand(text, &env).unwrap(), expected, "{text}");

@@ -20,18 +20,24 @@ pub(super) enum Aim {
     Value,
 }
 
-/// The index of the character at which the path's key or value begins; where the path does not
+/// The byte offset at which the path's key or value begins; where the path does not
 /// exist, the one of what encloses it most closely.
-pub(super) fn char_index(text: &str, path: &[Step], aim: Aim) -> usize {
+pub(super) fn offset(text: &str, path: &[Step], aim: Aim) -> usize {
     let sought = Seek { path, aim }.deserialize(serde_yaml::Deserializer::from_str(text));
     let place = sought.err().and_then(|error| error.location());
     place.map_or(0, |location| location.index())
 }
 
-/// The index of the character at which a second YAML document begins.
+/// The byte offset at which a second YAML document begins.
 pub(super) fn second_document(text: &str) -> usize {
-    let Some(second) = serde_yaml::Deserializer::from_str(text).nth(1) else { return 0 };
-    let sought = Seek { path: &[], aim: Aim::Value }.deserialize(second);
+    let Some(second) = serde_yaml::Deserializer::from_str(text).nth(1) else {
+        return 0;
+    };
+    let sought = Seek {
+        path: &[],
+        aim: Aim::Value,
+    }
+    .deserialize(second);
     let place = sought.err().and_then(|error| error.location());
     place.map_or(0, |location| location.index())
 }
@@ -59,11 +65,16 @@ impl<'de> Visitor<'de> for Seek<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        let Some((Step::Key(wanted), rest)) = self.path.split_first() else { return Ok(()) };
+        let Some((Step::Key(wanted), rest)) = self.path.split_first() else {
+            return Ok(());
+        };
         let stop = self.aim == Aim::Key && rest.is_empty();
         while let Some(found) = map.next_key_seed(KeyIs { wanted, stop })? {
             if found {
-                return map.next_value_seed(Seek { path: rest, aim: self.aim });
+                return map.next_value_seed(Seek {
+                    path: rest,
+                    aim: self.aim,
+                });
             }
             map.next_value::<IgnoredAny>()?;
         }
@@ -71,11 +82,16 @@ impl<'de> Visitor<'de> for Seek<'_> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
-        let Some((&Step::Index(wanted), rest)) = self.path.split_first() else { return Ok(()) };
+        let Some((&Step::Index(wanted), rest)) = self.path.split_first() else {
+            return Ok(());
+        };
         for _ in 0..wanted {
             list.next_element::<IgnoredAny>()?;
         }
-        match list.next_element_seed(Seek { path: rest, aim: self.aim })? {
+        match list.next_element_seed(Seek {
+            path: rest,
+            aim: self.aim,
+        })? {
             Some(()) => Ok(()),
             None => Err(A::Error::custom("no such element")),
         }
@@ -111,7 +127,11 @@ impl Visitor<'_> for KeyIs<'_> {
     }
     fn visit_str<E: Error>(self, key: &str) -> Result<bool, E> {
         let found = key == self.wanted;
-        if found && self.stop { Err(E::custom("to be here")) } else { Ok(found) }
+        if found && self.stop {
+            Err(E::custom("to be here"))
+        } else {
+            Ok(found)
+        }
     }
 }
 
@@ -122,20 +142,22 @@ mod tests {
     fn path(text: &str) -> Vec<Step> {
         text.split('.')
             .filter(|step| !step.is_empty())
-            .map(|step| step.parse().map_or_else(|_| Step::Key(step.into()), Step::Index))
+            .map(|step| {
+                step.parse()
+                    .map_or_else(|_| Step::Key(step.into()), Step::Index)
+            })
             .collect()
     }
 
     /// What the text holds from the located place on.
     fn at<'t>(text: &'t str, way: &str, aim: Aim) -> &'t str {
-        let index = char_index(text, &path(way), aim);
-        let offset = text.char_indices().nth(index).map_or(text.len(), |(offset, _)| offset);
-        &text[offset..]
+        &text[offset(text, &path(way), aim)..]
     }
 
     #[test]
     fn keys_and_values_are_found_in_block_and_flow_style() {
-        let text = "é: ü\nruns:\n  - name: a\n    process: {pid: 7, \"match\": 'x'}\n  - {name: b}\n";
+        let text =
+            "é: ü\nruns:\n  - name: a\n    process: {pid: 7, \"match\": 'x'}\n  - {name: b}\n";
         let table = [
             ("runs", Aim::Key, "runs:"),
             ("runs.0.name", Aim::Value, "a\n"),
@@ -148,7 +170,11 @@ mod tests {
             ("runs.1.name", Aim::Value, "b}"),
         ];
         for (way, aim, expected) in table {
-            assert!(at(text, way, aim).starts_with(expected), "{way}: {}", at(text, way, aim));
+            assert!(
+                at(text, way, aim).starts_with(expected),
+                "{way}: {}",
+                at(text, way, aim)
+            );
         }
     }
 

@@ -1,4 +1,5 @@
-//! Who else could have written a file: nothing is executed or obeyed on a stranger's word.
+//! Who else could have written a file: nothing is executed or obeyed on a stranger's word. The
+//! caller's primary group is trusted, for many systems give every user a group of their own.
 
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
@@ -19,23 +20,27 @@ pub struct Caller {
 impl Caller {
     /// The user and group in effect.
     pub fn current() -> Self {
-        Self { uid: rustix::process::geteuid().as_raw(), gid: rustix::process::getegid().as_raw() }
+        Self {
+            uid: rustix::process::geteuid().as_raw(),
+            gid: rustix::process::getegid().as_raw(),
+        }
     }
 }
 
 /// Why a file or directory cannot be trusted, with the command that mends it; `None` where it can.
 pub fn fault(path: &Path, metadata: &Metadata, caller: Caller) -> Option<String> {
     let reason = reason(metadata.uid(), metadata.gid(), metadata.mode(), caller)?;
-    let path = path.display();
+    let shown = path.display();
+    let typed = shown.to_string().replace('\'', r"'\''");
     Some(match reason {
         Reason::Owner(uid) => format!(
-            "{path} belongs to uid {uid}, who is neither root nor you: chown {} '{path}'",
+            "{shown} belongs to uid {uid}, who is neither root nor you: chown {} '{typed}'",
             caller.uid
         ),
-        Reason::World => format!("{path} is writable by everybody: chmod go-w '{path}'"),
-        Reason::Group(gid) => {
-            format!("{path} is writable by group {gid}, which is not your own: chmod g-w '{path}'")
-        }
+        Reason::World => format!("{shown} is writable by everybody: chmod go-w '{typed}'"),
+        Reason::Group(gid) => format!(
+            "{shown} is writable by group {gid}, which is not your own: chmod g-w '{typed}'"
+        ),
     })
 }
 
@@ -64,7 +69,10 @@ mod tests {
 
     #[test]
     fn only_root_and_the_caller_and_the_callers_own_group_are_trusted() {
-        let caller = Caller { uid: 1000, gid: 1000 };
+        let caller = Caller {
+            uid: 1000,
+            gid: 1000,
+        };
         let table = [
             ((1000, 1000, 0o644), None),
             ((1000, 1000, 0o664), None),
@@ -77,7 +85,11 @@ mod tests {
             ((1001, 1000, 0o600), Some(Reason::Owner(1001))),
         ];
         for ((uid, gid, mode), expected) in table {
-            assert_eq!(reason(uid, gid, mode, caller), expected, "{uid} {gid} {mode:o}");
+            assert_eq!(
+                reason(uid, gid, mode, caller),
+                expected,
+                "{uid} {gid} {mode:o}"
+            );
         }
     }
 
@@ -89,6 +101,9 @@ mod tests {
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o666)).unwrap();
         let said = fault(path, &path.metadata().unwrap(), Caller::current()).unwrap();
         assert!(said.contains("writable by everybody"), "{said}");
-        assert!(said.ends_with(&format!("chmod go-w '{}'", path.display())), "{said}");
+        assert!(
+            said.ends_with(&format!("chmod go-w '{}'", path.display())),
+            "{said}"
+        );
     }
 }
