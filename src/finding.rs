@@ -7,7 +7,9 @@ use std::fmt;
 
 /// How bad it is. The order is the exit code's order of precedence:
 /// critical beats unknown beats warning beats info beats ok.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
     /// Nothing to say.
@@ -120,7 +122,11 @@ pub struct Subject {
 impl Subject {
     /// A subject without a GPU, path or rank group.
     pub fn new(check: &str, syndrome: &str) -> Self {
-        Self { check: check.to_owned(), syndrome: syndrome.to_owned(), of: None }
+        Self {
+            check: check.to_owned(),
+            syndrome: syndrome.to_owned(),
+            of: None,
+        }
     }
 
     /// The same subject for one GPU, path or rank group.
@@ -171,7 +177,13 @@ pub struct Claim {
 
 impl Claim {
     /// A claim with its sentence and advice and nothing else; the builder methods add the rest.
-    pub fn new(subject: Subject, scope: Scope, severity: Severity, message: impl Into<String>, advice: impl Into<String>) -> Self {
+    pub fn new(
+        subject: Subject,
+        scope: Scope,
+        severity: Severity,
+        message: impl Into<String>,
+        advice: impl Into<String>,
+    ) -> Self {
         Self {
             subject,
             scope,

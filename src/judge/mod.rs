@@ -31,7 +31,9 @@ pub struct Context<'a> {
 impl Context<'_> {
     /// Whether a finding of this syndrome is open.
     pub fn is_open(&self, check: &str, syndrome: &str) -> bool {
-        self.open.iter().any(|subject| subject.check == check && subject.syndrome == syndrome)
+        self.open
+            .iter()
+            .any(|subject| subject.check == check && subject.syndrome == syndrome)
     }
 }
 
