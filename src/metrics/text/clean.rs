@@ -4,12 +4,12 @@
 const REWIND: usize = 8;
 
 /// Whether bytes have something that [`clean`] takes away.
-pub(super) fn is_dirty(bytes: &[u8]) -> bool {
+pub(crate) fn is_dirty(bytes: &[u8]) -> bool {
     memchr::memchr3(0x1b, 0x08, 0, bytes).is_some()
 }
 
 /// Writes the record without escape sequences, NULs and backspaces.
-pub(super) fn clean(record: &[u8], into: &mut Vec<u8>) {
+pub(crate) fn clean(record: &[u8], into: &mut Vec<u8>) {
     into.clear();
     let mut at = 0;
     while let Some(&byte) = record.get(at) {

@@ -4,7 +4,7 @@
 //! (which of them are the row); its [`shape`] is kept, and later records of the same shape are read
 //! by it alone. [`progress`] then says which attempt and step the row belongs to.
 
-mod clean;
+pub(crate) mod clean;
 mod field;
 mod number;
 mod progress;

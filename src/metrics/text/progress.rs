@@ -38,6 +38,9 @@ pub struct FileContext {
     /// A Python traceback that is not over yet.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) trace: Option<Trace>,
+    /// The next traceback is an effect of one that was printed before it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) chained: bool,
 }
 
 impl Default for FileContext {
@@ -54,6 +57,7 @@ impl Default for FileContext {
             begun: false,
             tail_counted: false,
             trace: None,
+            chained: false,
         }
     }
 }
