@@ -11,3 +11,11 @@ pub struct Numbers {
     /// Which start of the run the last row belongs to, from 1; 0 before the first row.
     pub attempt: u32,
 }
+
+impl Numbers {
+    /// Takes the next row.
+    pub fn fold(&mut self, row: &super::Row) {
+        self.rows += 1;
+        self.attempt = row.attempt;
+    }
+}
