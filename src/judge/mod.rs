@@ -3,6 +3,14 @@
 //!
 //! To add a check: one file here, one entry in [`CHECKS`].
 
+pub mod checkpoint;
+pub mod disk;
+pub mod guard;
+pub mod log;
+pub mod nan;
+pub mod say;
+pub mod words;
+
 use crate::clock::Reading;
 use crate::config::{Config, Run};
 use crate::finding::{Opinion, Subject};
@@ -47,9 +55,14 @@ pub struct Check {
 }
 
 /// All checks, in the order in which people expect their findings: hard facts first.
-pub mod guard;
-
-pub const CHECKS: &[Check] = &[];
+pub const CHECKS: &[Check] = &[
+    Check { name: guard::NAME, judge: guard::check },
+    Check { name: log::NAME, judge: log::check },
+    Check { name: "words", judge: words::check },
+    Check { name: nan::NAME, judge: nan::check },
+    Check { name: disk::NAME, judge: disk::check },
+    Check { name: checkpoint::NAME, judge: checkpoint::check },
+];
 
 /// What the checks remember of a run between patrols. Bounded in size; part of the run's state.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -57,13 +70,4 @@ pub const CHECKS: &[Check] = &[];
 pub struct Memory {
     /// Which start of the run this is, from 1.
     pub attempt: u32,
-}
-
-/// Where a run stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Phase {
-    /// Nothing seen yet.
-    #[default]
-    Waiting,
 }
