@@ -47,9 +47,6 @@ pub struct State {
     /// Where the run stands.
     #[serde(default)]
     pub phase: Phase,
-    /// An operator's word that the run is finished and well.
-    #[serde(default)]
-    pub done: Option<DateTime<Utc>>,
     /// Where the logs were left.
     #[serde(default)]
     pub logs: LogMemory,
@@ -91,7 +88,6 @@ impl State {
             last: None,
             interval_s: None,
             phase: Phase::default(),
-            done: None,
             logs: LogMemory::default(),
             memory: Memory::default(),
             ledger: Ledger::default(),
@@ -140,6 +136,16 @@ impl State {
     /// Whether anything is known of a run.
     pub fn exists(store: &Store, run: &str) -> bool {
         store.path(&file_name(run)).exists()
+    }
+
+    /// Notes that a patrol looked.
+    pub fn advance(&mut self, now: &Reading) {
+        if let Some(last) = &self.last {
+            let interval = (now.wall - last.wall).as_seconds_f64();
+            self.interval_s = (interval > 0.0).then_some(interval).or(self.interval_s);
+        }
+        self.last = Some(now.clone());
+        self.patrols += 1;
     }
 
     /// Saves it; the caller holds the run's lock.
