@@ -12,11 +12,24 @@ use std::cmp::Ordering;
 use std::io;
 use std::path::{Path, PathBuf};
 
+/// Why an archive is passed over.
+const ONLY_GZIP: &str = "of compressed archives only .gz is read";
+
 /// A content, found again.
 pub(super) struct Found {
     pub path: PathBuf,
     pub bytes: Bytes,
     pub position: Position,
+}
+
+/// A log whose old content is finished, or lost.
+pub(super) struct Settled {
+    key: String,
+    real: Option<String>,
+    /// The file at the last look.
+    seen: Stat,
+    /// The content that was finished, and where.
+    last: Option<(FileMemory, Neighbour)>,
 }
 
 /// What one candidate is.
@@ -39,65 +52,117 @@ enum Search {
 }
 
 impl Patrol<'_> {
-    /// Looks for a content that is not where it was, finishes it, and reads what was written and
-    /// rotated away since.
-    pub(super) fn search(&mut self, entry: FileMemory) {
-        if entry.missing_since.is_some() && self.member(&entry.path).is_none() {
-            self.lost(entry, &[]);
-            return;
-        }
+    /// Looks for an archive that was finished and is no longer where it was.
+    pub(super) fn search_archive(&mut self, entry: FileMemory) {
         let around = self.around(&self.path_of(&entry.path), entry.real.as_deref());
-        let (key, seen_until, is_archive) =
-            (entry.path.clone(), entry.stat.mtime, entry.at.is_some());
-        let holder = match self.find(&entry, &around) {
-            Search::Late => {
-                self.waiting.insert(key);
-                self.kept.push(entry);
-                return;
-            }
-            Search::Found(found, holder) => {
-                if !self.finish_in(*found, entry) {
-                    return;
-                }
-                Some(holder)
+        match self.find(&entry, &around) {
+            Search::Found(found, _) => {
+                let (entry, _) = self.finish_in(*found, entry);
+                self.keep_archive(entry);
             }
             Search::Closed(path, stat) => {
                 self.claim(&path, &stat);
-                self.kept.push(FileMemory {
+                self.keep_archive(FileMemory {
                     at: reopenable(&path),
                     stat,
                     ..entry
                 });
-                return;
             }
-            Search::Nowhere(reasons) => {
-                if is_archive || !self.lost(entry, &reasons) {
-                    return;
+            Search::Late => self.keep(entry),
+            Search::Nowhere(_) => {}
+        }
+    }
+
+    /// Looks for a log's content that is not where it was, and finishes it. Gives back what
+    /// [`Self::catch_up`] needs where that came to an end.
+    pub(super) fn search(&mut self, entry: FileMemory) -> Option<Settled> {
+        if entry.missing_since.is_some() && self.member(&entry.path).is_none() {
+            self.lost(entry, &[]);
+            return None;
+        }
+        let (key, real, seen) = (entry.path.clone(), entry.real.clone(), entry.stat);
+        match self.find(&entry, &self.around(&self.path_of(&key), real.as_deref())) {
+            Search::Found(found, holder) => {
+                let (entry, finished) = self.finish_in(*found, entry);
+                if finished && !self.pump.late() {
+                    return Some(Settled {
+                        key,
+                        real,
+                        seen,
+                        last: Some((entry, holder)),
+                    });
                 }
+                self.wait_at(entry);
                 None
             }
-        };
-        if is_archive {
-            return;
+            Search::Nowhere(reasons) if !self.pump.late() => {
+                self.lost(entry, &reasons).then_some(Settled {
+                    key,
+                    real,
+                    seen,
+                    last: None,
+                })
+            }
+            Search::Nowhere(_) | Search::Closed(..) | Search::Late => {
+                self.wait_at(entry);
+                None
+            }
         }
+    }
+
+    /// Reads what was written and rotated away between a log's old content and its new one. All old
+    /// contents have been found by then, so none of them is taken for unread.
+    pub(super) fn catch_up(&mut self, settled: Settled) {
+        let Settled {
+            key,
+            real,
+            seen,
+            last,
+        } = settled;
+        let (mut last, holder) = last.unzip();
+        let around = self.around(&self.path_of(&key), real.as_deref());
         let mut between: Vec<&Neighbour> = around
             .iter()
             .filter(|n| {
                 n.rotation.is_some() && !self.claimed.contains(&n.path) && !self.is_known(&n.path)
             })
-            .filter(|n| is_newer(n, seen_until, holder.as_ref()))
+            .filter(|n| is_newer(n, &seen, holder.as_ref()))
             .collect();
         between.sort_by_cached_key(|n| n.age());
         for neighbour in between {
-            if !self.read_whole(neighbour, &key) {
+            let Some(found) = self.take_whole(neighbour, &key) else {
+                continue;
+            };
+            if let Some(entry) = last.take() {
+                self.keep_archive(entry);
+            }
+            let (entry, finished) = self.finish_in(
+                found,
+                FileMemory {
+                    path: key.clone(),
+                    ..FileMemory::default()
+                },
+            );
+            if !finished || self.pump.late() {
+                self.wait_at(entry);
                 return;
             }
+            last = Some(entry);
         }
+        if let Some(entry) = last {
+            self.keep_archive(entry);
+        }
+        self.due.insert(key);
     }
 
     /// Looks through the neighbours: first the file that it was, then those written to since the
     /// last look, oldest first, then the others.
     fn find(&self, entry: &FileMemory, around: &[Neighbour]) -> Search {
+        if entry.empty() {
+            // Nothing was read of it: what was written since the last look tells more than an inode,
+            // which may have been given to another file.
+            return Search::Nowhere(Vec::new());
+        }
         let mut candidates: Vec<&Neighbour> = around
             .iter()
             .filter(|n| !self.claimed.contains(&n.path))
@@ -136,7 +201,7 @@ impl Patrol<'_> {
 
     fn look_into(&self, candidate: &Neighbour, entry: &FileMemory) -> io::Result<Look> {
         if candidate.is_opaque() {
-            return Err(io::Error::other("of compressed archives only .gz is read"));
+            return Err(io::Error::other(ONLY_GZIP));
         }
         let opened = open(&candidate.path)?;
         if !candidate.is_gzip() {
@@ -157,14 +222,13 @@ impl Patrol<'_> {
         })
     }
 
-    /// Reads a generation that came and went between two patrols. Says whether it came to its end.
-    fn read_whole(&mut self, neighbour: &Neighbour, key: &str) -> bool {
-        let log = self.path_of(key);
-        let opened = match open(&neighbour.path) {
-            Ok(_) if neighbour.is_opaque() => {
-                Err(io::Error::other("of compressed archives only .gz is read"))
-            }
-            other => other,
+    /// A generation that came and went between two patrols, from its first byte on. One that
+    /// cannot be read is a gap.
+    fn take_whole(&mut self, neighbour: &Neighbour, key: &str) -> Option<Found> {
+        let opened = if neighbour.is_opaque() {
+            Err(io::Error::other(ONLY_GZIP))
+        } else {
+            open(&neighbour.path)
         };
         let bytes = opened.and_then(|opened| {
             Ok(if neighbour.is_gzip() {
@@ -173,41 +237,35 @@ impl Patrol<'_> {
                 Bytes::Plain(opened)
             })
         });
-        let bytes = match bytes {
-            Ok(bytes) => bytes,
+        match bytes {
+            Ok(Bytes::Plain(opened)) if self.is_copy(&neighbour.path, &opened) => None,
+            Ok(bytes) => {
+                let position = Position {
+                    context: self.carried.get(key).cloned().unwrap_or_default(),
+                    ..Position::default()
+                };
+                Some(Found {
+                    path: neighbour.path.clone(),
+                    bytes,
+                    position,
+                })
+            }
             Err(e) => {
                 let why = format!(
                     "{}, which nobody read yet, cannot be read: {e}",
                     neighbour.path.display()
                 );
-                self.gaps.push(Gap { path: log, why });
-                return true;
+                self.gaps.push(Gap {
+                    path: self.path_of(key),
+                    why,
+                });
+                None
             }
-        };
-        if matches!(&bytes, Bytes::Plain(opened) if self.is_copy(&neighbour.path, opened)) {
-            return true;
         }
-        let position = Position {
-            context: self.carried.get(key).cloned().unwrap_or_default(),
-            ..Position::default()
-        };
-        let entry = FileMemory {
-            path: key.to_owned(),
-            ..FileMemory::default()
-        };
-        self.finish_in(
-            Found {
-                path: neighbour.path.clone(),
-                bytes,
-                position,
-            },
-            entry,
-        )
     }
 
-    /// Whether the log's old content stands beside it although the log begins like it. It can only
-    /// be told by its inode, or while what was read is no more than a banner: then by a holder, and
-    /// where nothing was read by any archive, that was written since.
+    /// Whether the log's old content stands beside it although the log begins like it: the inode
+    /// says so, and so does a holder written since while what was read is no more than a banner.
     pub(super) fn stands_elsewhere(
         &self,
         entry: &FileMemory,
@@ -218,38 +276,31 @@ impl Patrol<'_> {
         if opened.stat == entry.stat || entry.strong() && !replaced {
             return false;
         }
-        let around = self.around(&member.path, entry.real.as_deref());
-        let mut others = around.iter().filter(|n| {
-            !self.claimed.contains(&n.path)
-                && !n.stat.same_file(&opened.stat)
-                && !self.is_known(&n.path)
-        });
         if entry.empty() {
-            return others.any(|n| n.rotation.is_some() && is_newer(n, entry.stat.mtime, None));
+            return true;
         }
         let since = |n: &Neighbour| {
             n.stat.mtime > entry.stat.mtime || replaced && n.stat.mtime == entry.stat.mtime
         };
-        others
+        self.around(&member.path, entry.real.as_deref())
+            .iter()
+            .filter(|n| {
+                !self.claimed.contains(&n.path)
+                    && !n.stat.same_file(&opened.stat)
+                    && !self.is_known(&n.path)
+            })
             .filter(|n| n.stat.same_file(&entry.stat) || !entry.strong() && since(n))
             .any(|n| matches!(self.look_into(n, entry), Ok(Look::Yes(..))))
     }
 
     /// Whether a file that nobody knows holds what was read of a log beside it.
     pub(super) fn is_copy(&self, path: &Path, opened: &Opened) -> bool {
-        let name = path.to_string_lossy();
-        self.kept
-            .iter()
-            .filter(|entry| {
-                entry.strong()
-                    && name.starts_with(
-                        Path::new(&entry.path)
-                            .with_extension("")
-                            .to_string_lossy()
-                            .as_ref(),
-                    )
-            })
-            .any(|entry| matches!(entry.find_in(opened), Ok(Some(_))))
+        let path = path.to_string_lossy();
+        let name = path.rfind('/').map_or(0, |at| at + 1);
+        let stems = (name..=path.len()).filter_map(|end| self.stems.get(path.get(..end)?));
+        stems
+            .flatten()
+            .any(|&at| matches!(self.kept[at].find_in(opened), Ok(Some(_))))
     }
 
     /// Whether a file is a log on its own that an earlier patrol read.
@@ -276,9 +327,10 @@ impl Patrol<'_> {
 }
 
 /// Whether a generation was written after the last look, that is, is one that nobody read.
-fn is_newer(neighbour: &Neighbour, seen_until: i64, holder: Option<&Neighbour>) -> bool {
-    match (neighbour.stat.mtime.cmp(&seen_until), holder) {
-        (Ordering::Less, _) | (Ordering::Equal, None) => false,
+fn is_newer(neighbour: &Neighbour, seen: &Stat, holder: Option<&Neighbour>) -> bool {
+    match (neighbour.stat.mtime.cmp(&seen.mtime), holder) {
+        (Ordering::Less, _) => false,
+        (Ordering::Equal, None) => neighbour.stat.same_file(seen) && neighbour.stat.size > 0,
         (Ordering::Equal, Some(holder)) => neighbour.is_named_newer_than(holder),
         (Ordering::Greater, None) => true,
         (Ordering::Greater, Some(holder)) => {

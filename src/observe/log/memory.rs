@@ -85,9 +85,13 @@ fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }
 
-/// Hash and length of some bytes.
+/// Hash and length of some bytes; zeros for none.
 pub(super) fn print_of(bytes: &[u8]) -> (u64, u64) {
-    (xxh3_64(bytes), bytes.len() as u64)
+    if bytes.is_empty() {
+        (0, 0)
+    } else {
+        (xxh3_64(bytes), bytes.len() as u64)
+    }
 }
 
 /// Under which name a log is remembered: its path, bounded and free of what JSON would blow up.
@@ -187,6 +191,7 @@ impl FileMemory {
             lines: self.lines,
             judged: if same_tail { self.judged } else { 0 },
             inside: self.inside,
+            known: true,
             unchanged: same_tail && stat.size == self.stat.size,
             head,
             recent: marker,

@@ -104,7 +104,8 @@ impl Listed {
         }
     }
 
-    /// The regular files beside `log` whose names begin with its name or its stem, `log` itself left
+    /// The regular files beside `log` whose names begin with its name or its stem (for a glob, where
+    /// they may be other logs: with its name, or with its stem and its extension), `log` itself left
     /// out. Of `X` and `X.gz` only `X` is listed: they are the same while it is being compressed.
     /// A directory that cannot be listed has none.
     pub(super) fn list(&self, log: &Path) -> Vec<Neighbour> {
@@ -114,6 +115,7 @@ impl Listed {
             .unwrap_or(Path::new("."));
         let name = log.file_name().unwrap_or_default().to_string_lossy();
         let stem = log.file_stem().unwrap_or_default().to_string_lossy();
+        let extension = name.strip_prefix(stem.as_ref()).unwrap_or_default();
         let names = match &self.shared {
             None => Rc::new(names(directory, &stem)),
             Some(shared) => Rc::clone(
@@ -123,15 +125,18 @@ impl Listed {
                     .or_insert_with(|| Rc::new(names(directory, ""))),
             ),
         };
+        let is_near = |theirs: &&String| {
+            **theirs != name
+                && theirs.starts_with(stem.as_ref())
+                && (self.shared.is_none()
+                    || theirs.starts_with(name.as_ref())
+                    || theirs.trim_end_matches(".gz").ends_with(extension))
+        };
         let mut found = BTreeMap::new();
-        for theirs in names
-            .iter()
-            .filter(|theirs| **theirs != name && theirs.starts_with(stem.as_ref()))
-            .take(MAX_NEIGHBOURS)
-        {
+        for theirs in names.iter().filter(is_near).take(MAX_NEIGHBOURS) {
             found.extend(Neighbour::alone(&directory.join(theirs)).map(|n| {
                 (
-                    theirs.clone(),
+                    theirs.as_str(),
                     Neighbour {
                         rotation: rotation(&name, &stem, theirs),
                         ..n
@@ -139,17 +144,18 @@ impl Listed {
                 )
             }));
         }
-        let doubled = |theirs: &String| {
-            theirs.rsplit_once('.').is_some_and(|(plain, _)| {
-                is_compressed(Path::new(theirs)) && found.contains_key(plain)
-            })
+        let is_double = |theirs: &str| {
+            is_compressed(Path::new(theirs))
+                && theirs
+                    .rsplit_once('.')
+                    .is_some_and(|(plain, _)| found.contains_key(plain))
         };
-        let doubled: Vec<String> = found
+        let doubles: Vec<&str> = found
             .keys()
-            .filter(|theirs| doubled(theirs))
-            .cloned()
+            .copied()
+            .filter(|theirs| is_double(theirs))
             .collect();
-        found.retain(|theirs, _| !doubled.contains(theirs));
+        found.retain(|theirs, _| !doubles.contains(theirs));
         found.into_values().collect()
     }
 }

@@ -57,8 +57,13 @@ pub(super) struct Patrol<'a> {
     pub claimed: HashSet<PathBuf>,
     /// Logs whose old content is not finished: their new one has to wait.
     pub waiting: HashSet<String>,
+    /// Logs whose old content is settled: their new one has to be begun, or nobody would know what
+    /// came before it.
+    pub due: HashSet<String>,
     /// The sink's memory at the end of a finished content, for the one that continues it.
     pub carried: HashMap<String, FileContext>,
+    /// Places in `kept` by the log's path without its extension.
+    pub stems: HashMap<String, Vec<usize>>,
     /// What the next patrol will know.
     pub kept: Vec<FileMemory>,
     /// Names in the directories that were listed for a glob.
@@ -106,8 +111,16 @@ pub(super) fn run(
             patrol.follow_log(entry, &mut only)
         });
     }
+    let mut settled = Vec::new();
     for entry in moved {
-        patrol.search(entry);
+        if entry.at.is_some() {
+            patrol.search_archive(entry);
+        } else {
+            settled.extend(patrol.search(entry));
+        }
+    }
+    for settled in settled {
+        patrol.catch_up(settled);
     }
     for member in &members.members {
         if !patrol.claimed.contains(&member.path) {
@@ -139,7 +152,9 @@ impl<'a> Patrol<'a> {
             members,
             claimed: HashSet::new(),
             waiting: HashSet::new(),
+            due: HashSet::new(),
             carried: HashMap::new(),
+            stems: HashMap::new(),
             kept: Vec::new(),
             listed: Listed::new(members.globbed),
             logs: entries
@@ -181,7 +196,7 @@ impl<'a> Patrol<'a> {
         let stat = Stat::of(&metadata);
         if stat.same_file(&entry.stat) && stat.size == entry.stat.size {
             self.claim(&at, &stat);
-            self.kept.push(entry);
+            self.keep(entry);
             return None;
         }
         let Ok(opened) = open(&at) else {
@@ -192,7 +207,7 @@ impl<'a> Patrol<'a> {
         };
         self.claim(&at, &opened.stat);
         let (entry, _) = self.read_on(Bytes::Plain(opened), &at, position, entry, true);
-        self.kept.push(entry);
+        self.keep(entry);
         None
     }
 
@@ -214,7 +229,7 @@ impl<'a> Patrol<'a> {
                 self.claim(&member.path, &opened.stat);
                 let (entry, _) =
                     self.read_on(Bytes::Plain(opened), &member.path, position, entry, false);
-                self.kept.push(entry);
+                self.keep(entry);
                 None
             }
             Ok(_) => {
@@ -228,10 +243,21 @@ impl<'a> Patrol<'a> {
         }
     }
 
+    pub(super) fn keep(&mut self, entry: FileMemory) {
+        if entry.strong() {
+            let stem = Path::new(&entry.path)
+                .with_extension("")
+                .to_string_lossy()
+                .into_owned();
+            self.stems.entry(stem).or_default().push(self.kept.len());
+        }
+        self.kept.push(entry);
+    }
+
     fn cannot_read(&mut self, member: &Member, entry: FileMemory, e: &io::Error) {
         self.unreadable.push((member.path.clone(), e.to_string()));
         self.claimed.insert(member.path.clone());
-        self.kept.push(entry);
+        self.keep(entry);
     }
 
     pub(super) fn claim(&mut self, path: &Path, stat: &Stat) {
@@ -259,7 +285,7 @@ impl<'a> Patrol<'a> {
         {
             return;
         }
-        if self.pump.late() {
+        if self.pump.late() && !self.due.contains(&member.key) {
             self.backlog += opened.stat.size;
             self.report(&member.path, &FileMemory::default(), opened.stat.size, 0);
             return;
@@ -283,7 +309,7 @@ impl<'a> Patrol<'a> {
         };
         self.claim(&member.path, &opened.stat);
         let (entry, _) = self.read_on(Bytes::Plain(opened), &member.path, position, entry, false);
-        self.kept.push(entry);
+        self.keep(entry);
     }
 
     /// Reads from a position on. `closed`: nothing more is awaited here, so the tail is judged now.
@@ -314,7 +340,7 @@ impl<'a> Patrol<'a> {
         if seen {
             entry.stat = stat;
             entry.missing_since = None;
-        } else if self.pump.late() {
+        } else if position.known && self.pump.late() {
             finished = false;
         } else {
             let run = match &mut bytes {
@@ -411,29 +437,35 @@ impl<'a> Patrol<'a> {
         if !present {
             let since = *entry.missing_since.get_or_insert(self.limits.now);
             if self.limits.now.signed_duration_since(since) < REMEMBER_MISSING {
-                self.kept.push(entry);
+                self.keep(entry);
             }
         }
         present
     }
 
-    /// Reads a content to its end where it was found. Says whether it came to the end.
-    pub(super) fn finish_in(&mut self, found: Found, mut entry: FileMemory) -> bool {
+    /// Reads a content to its end where it was found. Gives back what to remember, and whether it
+    /// came to the end.
+    pub(super) fn finish_in(&mut self, found: Found, mut entry: FileMemory) -> (FileMemory, bool) {
         self.claim(&found.path, &found.bytes.opened().stat);
-        let is_log = entry.at.is_none();
         entry.at = Some(String::new());
         let (mut entry, finished) =
             self.read_on(found.bytes, &found.path, found.position, entry, true);
-        // An unfinished content stays the log's own: the next patrol finds it here again.
-        entry.at = if is_log && !finished {
-            None
-        } else {
-            reopenable(&found.path)
-        };
-        if entry.at.is_some() || is_log && !finished {
-            self.kept.push(entry);
+        entry.at = reopenable(&found.path);
+        (entry, finished)
+    }
+
+    /// Keeps an archive, where its path can be opened again and it is known by more than its inode.
+    pub(super) fn keep_archive(&mut self, entry: FileMemory) {
+        if entry.at.is_some() && !entry.empty() {
+            self.keep(entry);
         }
-        finished
+    }
+
+    /// Keeps a content as the place where the next patrol goes on with a log, wherever it stands:
+    /// it is found again by what it says.
+    pub(super) fn wait_at(&mut self, entry: FileMemory) {
+        self.waiting.insert(entry.path.clone());
+        self.keep(FileMemory { at: None, ..entry });
     }
 
     fn finish(mut self, memory: &mut LogMemory, first_look: bool) -> Observation<LogFacts> {

@@ -35,6 +35,8 @@ pub(super) struct Position {
     pub judged: u64,
     /// The offset is inside an over-long record.
     pub inside: bool,
+    /// An earlier patrol came this far.
+    pub known: bool,
     /// The file is as the previous patrol left it.
     pub unchanged: bool,
     /// The first bytes of the content, at most [`HEAD`] of them and none behind the offset.
