@@ -23,8 +23,8 @@ pub fn run(cli: &Cli, clock: &Clock, out: &mut dyn Write) -> Result<u8> {
         Command::Patrol(args) => patrol::run(args, common, clock, out),
         Command::Ack(args) => ack::run(args, common, clock, out).map(|()| 0),
         Command::Done(args) => done::run(args, common, clock, out).map(|()| 0),
-        Command::Metrics(args) => metrics::run(args, out).map(|()| 0),
-        Command::Check => check::run(common, out).map(|severity| severity.exit_code()),
+        Command::Metrics(args) => metrics::run(args, out).map(|severity| severity.exit_code()),
+        Command::Check => check::run(&load_args(common, None)?, out).map(|severity| severity.exit_code()),
     }
 }
 

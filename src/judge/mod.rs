@@ -14,7 +14,9 @@ pub mod words;
 use crate::clock::Reading;
 use crate::config::{Config, Run};
 use crate::finding::{Opinion, Subject};
+use crate::metrics::numbers::Numbers;
 use crate::observe::Look;
+use crate::observe::process::Identity;
 use serde::{Deserialize, Serialize};
 
 /// What a check may look at.
@@ -37,6 +39,8 @@ pub struct Context<'a> {
 }
 
 impl Context<'_> {
+    pub fn process_started(&self) -> Option<chrono::DateTime<chrono::Utc>> { None }
+
     /// Whether a finding of this syndrome is open.
     pub fn is_open(&self, check: &str, syndrome: &str) -> bool {
         self.open
@@ -58,7 +62,7 @@ pub struct Check {
 pub const CHECKS: &[Check] = &[
     Check { name: guard::NAME, judge: guard::check },
     Check { name: log::NAME, judge: log::check },
-    Check { name: "words", judge: words::check },
+    Check { name: words::NAME, judge: words::judge },
     Check { name: nan::NAME, judge: nan::check },
     Check { name: disk::NAME, judge: disk::check },
     Check { name: checkpoint::NAME, judge: checkpoint::check },
@@ -70,4 +74,41 @@ pub const CHECKS: &[Check] = &[
 pub struct Memory {
     /// Which start of the run this is, from 1.
     pub attempt: u32,
+    /// The run's numbers so far.
+    pub numbers: Numbers,
+    /// Log syndromes.
+    pub words: words::WordsMemory,
+    /// Checkpoints.
+    pub checkpoint: checkpoint::CheckpointMemory,
+    /// Non-finite rows that were judged.
+    pub nan_rows: u64,
+}
+
+impl Memory {
+    pub fn process_identity(&self) -> Option<&Identity> { None }
+    pub fn ended_by_operator(&self) -> bool { false }
+    pub fn end_by_operator(&mut self, _at: chrono::DateTime<chrono::Utc>) {}
+    pub fn progress(&self) -> bool { self.numbers.attempt_rows >= 3 }
+}
+
+pub fn judge(context: &Context<'_>, memory: &mut Memory) -> Vec<Opinion> {
+    memory.numbers = context.look.digest.numbers.clone();
+    memory.attempt = memory.numbers.attempt.max(1);
+    CHECKS.iter().flat_map(|check| (check.judge)(context, memory)).collect()
+}
+
+pub fn phase(_context: &Context<'_>, _memory: &Memory) -> Phase { Phase::Patrol }
+
+/// Where a run stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Phase {
+    /// Nothing seen yet.
+    #[default]
+    Waiting,
+    Patrol,
+}
+impl Phase {
+    pub fn word(self) -> &'static str { "patrol" }
+    pub fn is_over(self) -> bool { false }
 }

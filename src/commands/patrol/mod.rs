@@ -84,7 +84,7 @@ pub fn run(args: &Args, common: &Common, clock: &Clock, out: &mut dyn Write) -> 
     }
     let worst = outcomes.iter().map(|outcome| outcome.report.severity).max().unwrap_or_default();
     let (reports, alerts): (Vec<_>, Vec<_>) = outcomes.into_iter().map(|outcome| (outcome.report, outcome.alerts)).unzip();
-    let report = Report { schema: SCHEMA, severity: worst, time: clock.wall(), runs: reports, notes: config.notes.clone() };
+    let report = Report { schema: SCHEMA, severity: worst, time: clock.wall(), runs: reports, agents: [], notes: config.notes.clone() };
     let shown = patrol.print(out, &report, &alerts.concat())?;
     if let Some(keep) = &keep {
         troubles.extend(patrol.deliver(keep, out, shown));

@@ -145,7 +145,3 @@ pub struct Gap {
     /// What happened, for people: from which offset of the old content on nothing was found.
     pub why: String,
 }
-
-/// Interim.
-#[derive(Debug, Clone, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-pub struct LogMemory {}
