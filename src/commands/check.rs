@@ -15,17 +15,11 @@ struct Remark {
 }
 
 fn well(text: impl Into<String>) -> Remark {
-    Remark {
-        severity: Severity::Ok,
-        text: text.into(),
-    }
+    Remark { severity: Severity::Ok, text: text.into() }
 }
 
 fn odd(text: impl Into<String>) -> Remark {
-    Remark {
-        severity: Severity::Warning,
-        text: text.into(),
-    }
+    Remark { severity: Severity::Warning, text: text.into() }
 }
 
 /// Loads the config, prints what it says and what is odd around it, and returns how bad that is.
@@ -36,8 +30,7 @@ pub fn run(args: &LoadArgs<'_>, out: &mut dyn Write) -> Result<Severity> {
     let config = load(args)?;
     let mut worst = Severity::Ok;
     let text = describe(&config, &mut worst);
-    out.write_all(text.as_bytes())
-        .map_err(Error::io("write", Path::new("standard output")))?;
+    out.write_all(text.as_bytes()).map_err(Error::io("write", Path::new("standard output")))?;
     Ok(worst)
 }
 
@@ -45,11 +38,7 @@ fn describe(config: &Config, worst: &mut Severity) -> String {
     let mut lines: Vec<String> = Vec::new();
     let mut say = |label: &str, remark: Remark| {
         *worst = (*worst).max(remark.severity);
-        let mark = if remark.severity == Severity::Ok {
-            ""
-        } else {
-            "WARNING: "
-        };
+        let mark = if remark.severity == Severity::Ok { "" } else { "WARNING: " };
         lines.push(format!("{label:<14}{mark}{}", remark.text));
     };
     for file in &config.files {
@@ -67,14 +56,7 @@ fn describe(config: &Config, worst: &mut Severity) -> String {
     }
     say("state", directory_to_write(&config.state_dir));
     say("health file", file_to_write(&config.health_file));
-    say(
-        "terminal",
-        well(if config.channels.terminal {
-            "on"
-        } else {
-            "off"
-        }),
-    );
+    say("terminal", well(if config.channels.terminal { "on" } else { "off" }));
     match &config.channels.file {
         Some(file) => say("alert file", file_to_write(file)),
         None => say("alert file", well("off")),
@@ -87,14 +69,7 @@ fn describe(config: &Config, worst: &mut Severity) -> String {
         });
         let route = format!("{severity} to {}", channels.join(", "));
         let silent = *severity == Severity::Critical && !reached;
-        say(
-            "routing",
-            if silent {
-                odd(format!("{route}: it reaches nobody"))
-            } else {
-                well(route)
-            },
-        );
+        say("routing", if silent { odd(format!("{route}: it reaches nobody")) } else { well(route) });
     }
     for note in &config.notes {
         say("note", well(note));
@@ -122,10 +97,7 @@ fn surroundings(run: &Run) -> Vec<(&'static str, Remark)> {
         Some(ProcessSpec::Match(regex)) => {
             remarks.push(("  process", well(format!("command line matches {regex}"))));
         }
-        None => remarks.push((
-            "  process",
-            well("not named: only the log tells whether it lives"),
-        )),
+        None => remarks.push(("  process", well("not named: only the log tells whether it lives"))),
     }
     if let Some(checkpoints) = &run.checkpoints {
         remarks.push(("  checkpoints", exists("directory", &checkpoints.dir)));
@@ -156,14 +128,9 @@ fn log_remark(log: &Path) -> Remark {
         Ok(metadata) if !metadata.is_file() => odd(format!("{shown} is not a regular file")),
         Ok(_) => match rustix::fs::access(log, Access::READ_OK) {
             Ok(()) => well(shown.to_string()),
-            Err(error) => odd(format!(
-                "{shown} cannot be read ({})",
-                std::io::Error::from(error)
-            )),
+            Err(error) => odd(format!("{shown} cannot be read ({})", std::io::Error::from(error))),
         },
-        Err(error) if error.kind() == ErrorKind::NotFound => {
-            odd(format!("{shown} does not exist yet"))
-        }
+        Err(error) if error.kind() == ErrorKind::NotFound => odd(format!("{shown} does not exist yet")),
         Err(error) => odd(format!("{shown} cannot be looked at ({error})")),
     }
 }
@@ -192,9 +159,7 @@ fn directory_to_write(directory: &Path) -> Remark {
 
 fn file_to_write(file: &Path) -> Remark {
     match file.metadata() {
-        Ok(metadata) if !metadata.is_file() => {
-            odd(format!("{} is not a regular file", file.display()))
-        }
+        Ok(metadata) if !metadata.is_file() => odd(format!("{} is not a regular file", file.display())),
         Ok(_) | Err(_) => creatable(file),
     }
 }
@@ -202,10 +167,7 @@ fn file_to_write(file: &Path) -> Remark {
 /// Whether what is not there yet could be made in the nearest directory that is there.
 fn creatable(path: &Path) -> Remark {
     let parents = path.ancestors().skip(1);
-    match parents
-        .into_iter()
-        .find(|parent| parent.symlink_metadata().is_ok())
-    {
+    match parents.into_iter().find(|parent| parent.symlink_metadata().is_ok()) {
         Some(parent) => writable(parent, path),
         None => odd(format!("{}: no directory above it exists", path.display())),
     }
@@ -214,19 +176,13 @@ fn creatable(path: &Path) -> Remark {
 fn writable(directory: &Path, shown: &Path) -> Remark {
     let shown = shown.display();
     if !directory.is_dir() {
-        return odd(format!(
-            "{shown}: {} is not a directory",
-            directory.display()
-        ));
+        return odd(format!("{shown}: {} is not a directory", directory.display()));
     }
     match rustix::fs::access(directory, Access::WRITE_OK | Access::EXEC_OK) {
         Ok(()) => well(shown.to_string()),
         Err(error) => {
             let why = std::io::Error::from(error);
-            odd(format!(
-                "{shown}: {} cannot be written to ({why})",
-                directory.display()
-            ))
+            odd(format!("{shown}: {} cannot be written to ({why})", directory.display()))
         }
     }
 }
@@ -248,10 +204,7 @@ mod tests {
     fn put(dir: &TempDir, name: &str, text: &str) {
         let path = dir.path().join(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::File::create(path)
-            .unwrap()
-            .write_all(text.as_bytes())
-            .unwrap();
+        fs::File::create(path).unwrap().write_all(text.as_bytes()).unwrap();
     }
 
     fn check(dir: &TempDir) -> (Severity, String) {
@@ -267,10 +220,7 @@ mod tests {
         let mut out = Vec::new();
         let severity = run(&args, &mut out).unwrap();
         let text = String::from_utf8(out).unwrap();
-        (
-            severity,
-            text.replace(&dir.path().display().to_string(), "DIR"),
-        )
+        (severity, text.replace(&dir.path().display().to_string(), "DIR"))
     }
 
     #[test]

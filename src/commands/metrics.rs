@@ -67,10 +67,7 @@ impl Rows {
         } else {
             let file = File::open(path).map_err(Error::io("open", path))?;
             if file.metadata().map_err(Error::io("read", path))?.is_dir() {
-                return Err(Error::Usage(format!(
-                    "{} is a directory, not a log",
-                    path.display()
-                )));
+                return Err(Error::Usage(format!("{} is a directory, not a log", path.display())));
             }
             Box::new(file)
         };
@@ -98,8 +95,7 @@ impl Rows {
                 let (end, row) = if std::mem::take(&mut self.overlong) {
                     (records::end(bytes, self.at), false)
                 } else {
-                    self.extractor
-                        .read(&mut self.context, bytes, self.at, self.line, self.offset)
+                    self.extractor.read(&mut self.context, bytes, self.at, self.line, self.offset)
                 };
                 self.offset += (end.next - self.at) as u64;
                 self.line += u64::from(end.line);
@@ -137,11 +133,7 @@ impl Rows {
         };
         self.filled += read;
         self.ended = read == 0;
-        self.whole = if self.ended {
-            self.filled
-        } else {
-            records::whole(&self.buffer[..self.filled])
-        };
+        self.whole = if self.ended { self.filled } else { records::whole(&self.buffer[..self.filled]) };
         Ok(())
     }
 }
@@ -182,16 +174,8 @@ fn object(row: &Row, text: &mut Vec<u8>) {
         if seen.contains(&name.as_str()) {
             continue;
         }
-        text.extend_from_slice(if seen.is_empty() {
-            b",\"other\":{"
-        } else {
-            b","
-        });
-        text.extend_from_slice(
-            serde_json::Value::from(name.as_str())
-                .to_string()
-                .as_bytes(),
-        );
+        text.extend_from_slice(if seen.is_empty() { b",\"other\":{" } else { b"," });
+        text.extend_from_slice(serde_json::Value::from(name.as_str()).to_string().as_bytes());
         text.push(b':');
         number(*value, text);
         seen.push(name);
@@ -208,11 +192,7 @@ fn number(value: f64, text: &mut Vec<u8>) {
     if value.is_nan() {
         text.extend_from_slice(b"\"NaN\"");
     } else if value.is_infinite() {
-        text.extend_from_slice(if value > 0.0 {
-            b"\"Infinity\""
-        } else {
-            b"\"-Infinity\""
-        });
+        text.extend_from_slice(if value > 0.0 { b"\"Infinity\"" } else { b"\"-Infinity\"" });
     } else {
         text.extend_from_slice(shown(value).as_bytes());
     }
@@ -230,14 +210,9 @@ fn shown(value: f64) -> String {
         return "NaN".to_owned();
     }
     if value.is_infinite() {
-        return if value > 0.0 {
-            "Infinity".to_owned()
-        } else {
-            "-Infinity".to_owned()
-        };
+        return if value > 0.0 { "Infinity".to_owned() } else { "-Infinity".to_owned() };
     }
-    serde_json::Number::from_f64(value)
-        .map_or_else(|| value.to_string(), |number| number.to_string())
+    serde_json::Number::from_f64(value).map_or_else(|| value.to_string(), |number| number.to_string())
 }
 
 fn csv(rows: &mut Rows, out: &mut impl Write) -> std::result::Result<(), Stop> {

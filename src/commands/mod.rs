@@ -67,7 +67,9 @@ impl Named {
         let Loaded { state, damage } = State::load_any(&store, run, None, clock.wall())?;
         match damage {
             None => Ok(Self { store, state, _lock: lock }),
-            Some(damage) => Err(Error::State(format!("{damage}: run a patrol first, then this command again"))),
+            Some(damage) => {
+                Err(Error::State(format!("{damage}: run a patrol first, then this command again")))
+            }
         }
     }
 }

@@ -20,10 +20,7 @@ pub(super) fn channels(
 ) -> Result<Channels> {
     let unset = raw::Channels::default();
     let raw = raw.unwrap_or(&unset);
-    let terminal = raw
-        .terminal
-        .as_ref()
-        .and_then(|terminal| terminal.enabled.as_ref());
+    let terminal = raw.terminal.as_ref().and_then(|terminal| terminal.enabled.as_ref());
     let terminal = at.key("terminal").flag("enabled", terminal, true)?;
     let file = raw.file.as_ref();
     let at_file = at.key("file");
@@ -32,17 +29,11 @@ pub(super) fn channels(
         Some(path) if enabled => Some(at_file.path("path", path)?),
         _ => None,
     };
-    let webhook = raw
-        .webhook
-        .as_ref()
-        .and_then(|webhook| webhook.enabled.as_ref());
+    let webhook = raw.webhook.as_ref().and_then(|webhook| webhook.enabled.as_ref());
     if at.key("webhook").flag("enabled", webhook, false)? {
         notes.push(super::not_in_effect(&at.name("webhook")));
     }
-    for (key, given) in [
-        ("orchestrator", &raw.orchestrator),
-        ("command", &raw.command),
-    ] {
+    for (key, given) in [("orchestrator", &raw.orchestrator), ("command", &raw.command)] {
         if given.is_some() {
             notes.push(super::not_in_effect(&at.name(key)));
         }
@@ -60,12 +51,7 @@ pub(super) fn routing(
     let raw = raw.unwrap_or(&unset);
     let info = route(at, "info", raw.info.as_deref(), &["file"])?;
     let warning = route(at, "warning", raw.warning.as_deref(), &["terminal", "file"])?;
-    let critical = route(
-        at,
-        "critical",
-        raw.critical.as_deref(),
-        &["terminal", "file", "webhook"],
-    )?;
+    let critical = route(at, "critical", raw.critical.as_deref(), &["terminal", "file", "webhook"])?;
     let as_warning: Vec<&str> = warning.iter().map(String::as_str).collect();
     let unknown = route(at, "unknown", raw.unknown.as_deref(), &as_warning)?;
     Ok(BTreeMap::from([

@@ -17,13 +17,7 @@ const MOST_SCALARS: usize = 1 << 18;
 
 /// Walks the whole text. An error of the library is returned for [`super::diagnose`] to explain.
 pub(super) fn audit(document: &Document, env: Env<'_>) -> Result<(), Verdict> {
-    let mut state = State {
-        env,
-        path: Vec::new(),
-        bytes: 0,
-        scalars: 0,
-        fault: None,
-    };
+    let mut state = State { env, path: Vec::new(), bytes: 0, scalars: 0, fault: None };
     let yaml = serde_yaml::Deserializer::from_str(&document.text);
     let Err(error) = (Walk { state: &mut state }).deserialize(yaml) else {
         return Ok(());
@@ -36,8 +30,7 @@ pub(super) fn audit(document: &Document, env: Env<'_>) -> Result<(), Verdict> {
         Fault::Said(what, next) => document.mistake(offset, &what, &next),
         Fault::Twice(key) => {
             let first = document.place(locate::offset(&document.text, &state.path, Aim::Key));
-            let what =
-                format!("the key `{key}` is here for the second time; the first is at {first}");
+            let what = format!("the key `{key}` is here for the second time; the first is at {first}");
             document.mistake(offset, &what, "keep one of the two")
         }
     }))
@@ -77,10 +70,7 @@ impl State<'_> {
             return Ok(());
         }
         let what = "the aliases (`*name`) multiply this file beyond any use";
-        Err(self.fail(Fault::Said(
-            what.into(),
-            "write it out without aliases".into(),
-        )))
+        Err(self.fail(Fault::Said(what.into(), "write it out without aliases".into())))
     }
 }
 
@@ -139,10 +129,7 @@ impl<'de> Visitor<'de> for Walk<'_, '_> {
         self.state.count(0)?;
         for index in 0.. {
             self.state.path.push(Step::Index(index));
-            if list
-                .next_element_seed(Walk { state: self.state })?
-                .is_none()
-            {
+            if list.next_element_seed(Walk { state: self.state })?.is_none() {
                 self.state.path.pop();
                 break;
             }
@@ -154,10 +141,7 @@ impl<'de> Visitor<'de> for Walk<'_, '_> {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         self.state.count(0)?;
         let mut seen = HashSet::new();
-        while let Some(key) = map.next_key_seed(Key {
-            state: self.state,
-            seen: &seen,
-        })? {
+        while let Some(key) = map.next_key_seed(Key { state: self.state, seen: &seen })? {
             self.state.path.push(Step::Key(key.clone()));
             seen.insert(key);
             map.next_value_seed(Walk { state: self.state })?;

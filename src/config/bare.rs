@@ -30,10 +30,7 @@ pub struct BareLog {
 impl BareLog {
     /// Just a log.
     pub fn new(log: impl Into<PathBuf>) -> Self {
-        Self {
-            log: log.into(),
-            ..Self::default()
-        }
+        Self { log: log.into(), ..Self::default() }
     }
 
     /// From the flags of `trainguard patrol`; `None` without `--log`.
@@ -45,12 +42,7 @@ impl BareLog {
             (None, None, None) => None,
         };
         let log = flags.log.clone()?;
-        Some(Self {
-            log,
-            process,
-            checkpoints: flags.checkpoints.clone(),
-            name: flags.name.clone(),
-        })
+        Some(Self { log, process, checkpoints: flags.checkpoints.clone(), name: flags.name.clone() })
     }
 }
 
@@ -68,27 +60,20 @@ pub(super) fn resolve(
     notes: &mut Vec<String>,
 ) -> Result<Bare> {
     if typed.log.as_os_str().is_empty() {
-        return Err(Error::Usage(
-            "--log is empty: name the training's log".to_owned(),
-        ));
+        return Err(Error::Usage("--log is empty: name the training's log".to_owned()));
     }
     let absolute = |path: &Path| paths::absolute(path, &args.cwd, args.env);
     let log = absolute(&typed.log);
     if paths::is_glob(&log) {
         glob::Pattern::new(&log.to_string_lossy()).map_err(|error| {
-            Error::Usage(format!(
-                "--log {}: not a usable glob: {}",
-                typed.log.display(),
-                error.msg
-            ))
+            Error::Usage(format!("--log {}: not a usable glob: {}", typed.log.display(), error.msg))
         })?;
     }
     let process = match &typed.process {
         Some(ProcessSpec::PidFile(file)) => Some(ProcessSpec::PidFile(absolute(file))),
         Some(ProcessSpec::Match(pattern)) => {
-            compile(pattern).map_err(|why| {
-                Error::Usage(format!("--match '{pattern}': not a usable regex: {why}"))
-            })?;
+            compile(pattern)
+                .map_err(|why| Error::Usage(format!("--match '{pattern}': not a usable regex: {why}")))?;
             Some(ProcessSpec::Match(pattern.clone()))
         }
         other => other.clone(),
@@ -107,31 +92,16 @@ pub(super) fn resolve(
         Some(why) => {
             let Some(state) = paths::xdg_state(args.env) else {
                 let next = "give --state-dir DIR (neither $XDG_STATE_HOME nor $HOME is set)";
-                return Err(Error::Usage(format!(
-                    "state cannot be kept beside the log: {why}; {next}"
-                )));
+                return Err(Error::Usage(format!("state cannot be kept beside the log: {why}; {next}")));
             };
             let base = state.join(format!("{:016x}", hash(&identity)));
-            notes.push(format!(
-                "state is kept in {}: {why}",
-                base.join(STATE_DIR).display()
-            ));
+            notes.push(format!("state is kept in {}: {why}", base.join(STATE_DIR).display()));
             base
         }
     };
     let checkpoints = typed.checkpoints.as_deref();
-    let checkpoints = checkpoints.map(|dir| CheckpointSpec {
-        dir: absolute(dir),
-        pattern: None,
-    });
-    let run = Run {
-        name,
-        log: Some(log),
-        process,
-        checkpoints,
-        total_steps: None,
-        done_when: None,
-    };
+    let checkpoints = checkpoints.map(|dir| CheckpointSpec { dir: absolute(dir), pattern: None });
+    let run = Run { name, log: Some(log), process, checkpoints, total_steps: None, done_when: None };
     Ok(Bare { run, base })
 }
 
@@ -151,23 +121,11 @@ fn hash(identity: &Path) -> u64 {
 /// `DIRECTORY-STEM-HASH`, in characters that file names take everywhere.
 fn name_of(identity: &Path, directory: &Path) -> String {
     let plain = |part: Option<&std::ffi::OsStr>| -> String {
-        let part = part
-            .map(|part| part.to_string_lossy().into_owned())
-            .unwrap_or_default();
+        let part = part.map(|part| part.to_string_lossy().into_owned()).unwrap_or_default();
         let chars = part.chars().take(NAME_PART_CHARS);
-        chars
-            .map(|c| {
-                if c.is_ascii_alphanumeric() || "._-".contains(c) {
-                    c
-                } else {
-                    '_'
-                }
-            })
-            .collect()
+        chars.map(|c| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '_' }).collect()
     };
-    let parent = directory
-        .canonicalize()
-        .unwrap_or_else(|_| directory.to_owned());
+    let parent = directory.canonicalize().unwrap_or_else(|_| directory.to_owned());
     let (parent, stem) = (plain(parent.file_name()), plain(identity.file_stem()));
     let digits = hash(identity) & 0xff_ffff;
     let name = format!("{parent}-{stem}-{digits:06x}");
@@ -188,15 +146,9 @@ fn unusable(directory: &Path) -> Option<String> {
         })
     };
     match state.symlink_metadata() {
-        Ok(metadata) if metadata.is_symlink() => {
-            Some(format!("{} is a symbolic link", state.display()))
-        }
-        Ok(metadata) if !metadata.is_dir() => {
-            Some(format!("{} is not a directory", state.display()))
-        }
-        Ok(metadata) => {
-            trust::fault(&state, &metadata, Caller::current()).or_else(|| writable(&state))
-        }
+        Ok(metadata) if metadata.is_symlink() => Some(format!("{} is a symbolic link", state.display())),
+        Ok(metadata) if !metadata.is_dir() => Some(format!("{} is not a directory", state.display())),
+        Ok(metadata) => trust::fault(&state, &metadata, Caller::current()).or_else(|| writable(&state)),
         Err(error) if error.kind() == ErrorKind::NotFound => writable(directory),
         Err(error) => Some(format!("{} cannot be looked at ({error})", state.display())),
     }

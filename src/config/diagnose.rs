@@ -12,39 +12,22 @@ pub(super) fn explain(document: &Document, error: &serde_yaml::Error) -> Error {
     let (path, said) = split_path(&said);
     let mut offset = error.location().map_or(0, |location| location.index());
     let (what, next) = if let Some((key, known)) = unknown_field(said) {
-        let under = if path.is_empty() {
-            String::new()
-        } else {
-            format!(" under `{path}`")
-        };
-        (
-            format!("unknown key `{key}`{under}"),
-            suggestion(&key, path, &known),
-        )
+        let under = if path.is_empty() { String::new() } else { format!(" under `{path}`") };
+        (format!("unknown key `{key}`{under}"), suggestion(&key, path, &known))
     } else if let Some((got, wanted)) = wrong_type(said) {
-        let of = if path.is_empty() {
-            "this file".to_owned()
-        } else {
-            format!("`{path}`")
-        };
+        let of = if path.is_empty() { "this file".to_owned() } else { format!("`{path}`") };
         let what = format!("{of} has the wrong type: {got} where {wanted} should be");
         (what, hint_on_type(&wanted).to_owned())
     } else if said.contains("more than one document") {
         offset = locate::second_document(&document.text);
         let next = "keep one: delete the line `---`, or make two files of a directory";
-        (
-            "a second YAML document begins here".to_owned(),
-            next.to_owned(),
-        )
+        ("a second YAML document begins here".to_owned(), next.to_owned())
     } else if said.contains("repetition limit") || said.contains("recursion limit") {
         let what = format!("nested or repeated beyond any use ({said})");
         (what, "write it out, without aliases (`*name`)".to_owned())
     } else if said.contains("unknown anchor") {
         let next = "define the anchor first, or put the text in quotes";
-        (
-            "this alias (`*name`) has no anchor (`&name`) before it".to_owned(),
-            next.to_owned(),
-        )
+        ("this alias (`*name`) has no anchor (`&name`) before it".to_owned(), next.to_owned())
     } else {
         let unclosed = offset >= document.text.trim_end().len();
         let opened = opened_at(&document.text, said).filter(|_| unclosed);
@@ -65,8 +48,7 @@ pub(super) fn nearest<'k>(word: &str, known: &[&'k str]) -> Option<&'k str> {
     let distance = |key: &str| strsim::damerau_levenshtein(&plain(key), &wanted);
     let best = known.iter().copied().min_by_key(|key| distance(key))?;
     let near = distance(best) <= 1 + wanted.chars().count() / 4;
-    let begins =
-        wanted.len() >= 3 && (plain(best).contains(&wanted) || wanted.contains(&plain(best)));
+    let begins = wanted.len() >= 3 && (plain(best).contains(&wanted) || wanted.contains(&plain(best)));
     (near || begins).then_some(best)
 }
 
@@ -118,20 +100,14 @@ fn keys_at(probe: &str) -> Vec<String> {
         return Vec::new();
     };
     let said = without_place(&error);
-    unknown_field(split_path(&said).1)
-        .map(|(_, known)| known)
-        .unwrap_or_default()
+    unknown_field(split_path(&said).1).map(|(_, known)| known).unwrap_or_default()
 }
 
 /// The complaint without its own ` at line L column C`.
 fn without_place(error: &serde_yaml::Error) -> String {
     let said = error.to_string();
     match error.location() {
-        Some(at) => said.replacen(
-            &format!(" at line {} column {}", at.line(), at.column()),
-            "",
-            1,
-        ),
+        Some(at) => said.replacen(&format!(" at line {} column {}", at.line(), at.column()), "", 1),
         None => said,
     }
 }
@@ -149,19 +125,12 @@ fn split_path(said: &str) -> (&str, &str) {
 fn unknown_field(said: &str) -> Option<(String, Vec<String>)> {
     let rest = said.strip_prefix("unknown field `")?;
     let (key, rest) = rest.split_once("`, ")?;
-    let known = rest
-        .split('`')
-        .skip(1)
-        .step_by(2)
-        .map(str::to_owned)
-        .collect();
+    let known = rest.split('`').skip(1).step_by(2).map(str::to_owned).collect();
     Some((key.chars().take(80).collect(), known))
 }
 
 fn wrong_type(said: &str) -> Option<(String, String)> {
-    let rest = said
-        .strip_prefix("invalid type: ")
-        .or_else(|| said.strip_prefix("invalid value: "))?;
+    let rest = said.strip_prefix("invalid type: ").or_else(|| said.strip_prefix("invalid value: "))?;
     let (got, wanted) = rest.rsplit_once(", expected ")?;
     let got: String = got.chars().take(80).collect();
     let got = match got.as_str() {
@@ -197,11 +166,7 @@ fn opened_at(text: &str, said: &str) -> Option<usize> {
     let (_, place) = said.rsplit_once(" at line ")?;
     let (line, column) = place.split_once(" column ")?;
     let (line, column): (usize, usize) = (line.parse().ok()?, column.parse().ok()?);
-    let start = text
-        .split_inclusive('\n')
-        .take(line.checked_sub(1)?)
-        .map(str::len)
-        .sum::<usize>();
+    let start = text.split_inclusive('\n').take(line.checked_sub(1)?).map(str::len).sum::<usize>();
     let before = text[start..].chars().take(column.checked_sub(1)?);
     Some(start + before.map(char::len_utf8).sum::<usize>())
 }

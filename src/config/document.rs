@@ -27,16 +27,8 @@ impl Document {
         let offset = self.text.floor_char_boundary(offset);
         let (line, column) = position(&self.text, offset);
         let start = offset_of_line(&self.text, offset);
-        let end = self.text[start..]
-            .find('\n')
-            .map_or(self.text.len(), |length| start + length);
-        Error::Config(render(
-            &self.shown,
-            (line, column),
-            &self.text[start..end],
-            what,
-            next,
-        ))
+        let end = self.text[start..].find('\n').map_or(self.text.len(), |length| start + length);
+        Error::Config(render(&self.shown, (line, column), &self.text[start..end], what, next))
     }
 
     /// `file:line:column` of a byte offset.
@@ -65,17 +57,9 @@ pub(super) fn render(
     let number = line.to_string();
     let margin = " ".repeat(number.len());
     let indent = " ".repeat(column - 1 - skipped);
-    let what: String = what
-        .chars()
-        .take(WHAT_CHARS)
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .collect();
+    let what: String = what.chars().take(WHAT_CHARS).map(|c| if c.is_control() { ' ' } else { c }).collect();
     let mut text = format!("{file}:{line}:{column}: {what}");
-    let _ = write!(
-        text,
-        "\n {number} | {}\n {margin} | {indent}^",
-        shown.trim_end()
-    );
+    let _ = write!(text, "\n {number} | {}\n {margin} | {indent}^", shown.trim_end());
     if !next.is_empty() {
         let _ = write!(text, "\n{next}");
     }
@@ -98,31 +82,18 @@ mod tests {
     use super::*;
 
     fn shown(text: &str, offset: usize) -> String {
-        let document = Document {
-            shown: "a.yaml".into(),
-            path: "/a.yaml".into(),
-            text: text.to_owned(),
-        };
-        document
-            .mistake(offset, "it is wrong", "mend it")
-            .to_string()
+        let document = Document { shown: "a.yaml".into(), path: "/a.yaml".into(), text: text.to_owned() };
+        document.mistake(offset, "it is wrong", "mend it").to_string()
     }
 
     #[test]
     fn a_mistake_shows_its_place_its_line_and_a_caret_under_the_column() {
-        assert_eq!(
-            shown("a: 1\nbc: xx\n", 9),
-            "a.yaml:2:5: it is wrong\n 2 | bc: xx\n   |     ^\nmend it"
-        );
+        assert_eq!(shown("a: 1\nbc: xx\n", 9), "a.yaml:2:5: it is wrong\n 2 | bc: xx\n   |     ^\nmend it");
     }
 
     #[test]
     fn columns_count_characters_and_not_bytes() {
-        assert!(
-            shown("ü: é!", 6).starts_with("a.yaml:1:5:"),
-            "{}",
-            shown("ü: é!", 6)
-        );
+        assert!(shown("ü: é!", 6).starts_with("a.yaml:1:5:"), "{}", shown("ü: é!", 6));
     }
 
     #[test]

@@ -40,15 +40,12 @@ pub(super) fn expand<'t>(text: &'t str, env: Env<'_>) -> Result<Cow<'t, str>, (S
 
 fn value_of(name: &str, env: Env<'_>) -> Result<String, (String, String)> {
     let mut bytes = name.bytes();
-    let is_name = bytes
-        .next()
-        .is_some_and(|b| b == b'_' || b.is_ascii_alphabetic())
+    let is_name = bytes.next().is_some_and(|b| b == b'_' || b.is_ascii_alphabetic())
         && bytes.all(|b| b == b'_' || b.is_ascii_alphanumeric());
     if !is_name {
         return Err((
             format!("`${{{name}}}` names no environment variable"),
-            "letters, digits and `_` only; there are no defaults; `$${` is a `${` meant as text"
-                .to_owned(),
+            "letters, digits and `_` only; there are no defaults; `$${` is a `${` meant as text".to_owned(),
         ));
     }
     let Some(value) = env(name) else {
@@ -60,10 +57,7 @@ fn value_of(name: &str, env: Env<'_>) -> Result<String, (String, String)> {
         ));
     };
     value.into_string().map_err(|_| {
-        (
-            format!("the environment variable `{name}` is not UTF-8"),
-            "give it a value that is".to_owned(),
-        )
+        (format!("the environment variable `{name}` is not UTF-8"), "give it a value that is".to_owned())
     })
 }
 
@@ -92,10 +86,7 @@ mod tests {
             ("cost $5 $HOST", "cost $5 $HOST"),
             ("$$$$", "$$"),
             ("$$$", "$$"),
-            (
-                "a value is not expanded again: ${DOLLAR}",
-                "a value is not expanded again: ${HOST}",
-            ),
+            ("a value is not expanded again: ${DOLLAR}", "a value is not expanded again: ${HOST}"),
         ];
         for (text, expected) in table {
             assert_eq!(expand(text, &env).unwrap(), expected, "{text}");

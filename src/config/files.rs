@@ -33,22 +33,16 @@ pub(super) fn find(named: &[PathBuf], cwd: &Path, env: Env<'_>) -> Result<Found>
         return Ok(found);
     }
     if let Some(path) = env("TRAINGUARD_CONFIG").filter(|path| !path.is_empty()) {
-        found
-            .add(Path::new(&path), cwd, env, xdg.as_deref())
-            .map_err(|error| match error {
-                Error::Config(text) => {
-                    Error::Config(format!("{text}\n(named by $TRAINGUARD_CONFIG)"))
-                }
-                other => other,
-            })?;
+        found.add(Path::new(&path), cwd, env, xdg.as_deref()).map_err(|error| match error {
+            Error::Config(text) => Error::Config(format!("{text}\n(named by $TRAINGUARD_CONFIG)")),
+            other => other,
+        })?;
         return Ok(found);
     }
     for path in usual_places(cwd, env) {
         let is_directory = match path.metadata() {
             Ok(metadata) => metadata.is_dir(),
-            Err(error)
-                if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) =>
-            {
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
                 continue;
             }
             Err(error) => return Err(unreadable(&path, &error)),
@@ -73,9 +67,7 @@ pub(super) fn usual_places(cwd: &Path, env: Env<'_>) -> Vec<PathBuf> {
 impl Found {
     fn add(&mut self, named: &Path, cwd: &Path, env: Env<'_>, xdg: Option<&Path>) -> Result<()> {
         if named.as_os_str().is_empty() {
-            return Err(Error::Config(
-                "the config's path is empty: name a file or a directory".into(),
-            ));
+            return Err(Error::Config("the config's path is empty: name a file or a directory".into()));
         }
         let path = paths::absolute(named, cwd, env);
         let metadata = path.metadata().map_err(|error| unreadable(named, &error))?;
@@ -108,26 +100,18 @@ impl Found {
     /// Reads one file, once even if it is named twice. In a directory there may be a health file
     /// under a name of the user's choice: that is ours and no config.
     fn read(&mut self, path: PathBuf, shown: &Path, listed: bool, caller: Caller) -> Result<()> {
-        if self
-            .documents
-            .iter()
-            .any(|document| same(&document.path, &path))
-        {
+        if self.documents.iter().any(|document| same(&document.path, &path)) {
             return Ok(());
         }
         // Looked at before it is opened: opening a FIFO waits for its writer.
         let metadata = path.metadata().map_err(|error| unreadable(shown, &error))?;
         if !metadata.is_file() {
             let shown = shown.display();
-            return Err(Error::Config(format!(
-                "{shown}: not a regular file\nwrite the config into one"
-            )));
+            return Err(Error::Config(format!("{shown}: not a regular file\nwrite the config into one")));
         }
         let mut bytes = Vec::new();
         let file = File::open(&path).map_err(|error| unreadable(shown, &error))?;
-        file.take(MOST_BYTES + 1)
-            .read_to_end(&mut bytes)
-            .map_err(|error| unreadable(shown, &error))?;
+        file.take(MOST_BYTES + 1).read_to_end(&mut bytes).map_err(|error| unreadable(shown, &error))?;
         if bytes.len() as u64 > MOST_BYTES {
             return Err(Error::Config(format!(
                 "{}: larger than 1 MiB, so it is no config\nname the file that holds `runs:` and the like",
@@ -148,13 +132,8 @@ impl Found {
 /// `*.yaml` and `*.yml` of a directory, in order of name, each with the path to show.
 fn yaml_files(directory: &Path, shown: &Path) -> Result<Vec<(PathBuf, PathBuf)>> {
     let mut names = Vec::new();
-    for entry in directory
-        .read_dir()
-        .map_err(|error| unreadable(shown, &error))?
-    {
-        let name = entry
-            .map_err(|error| unreadable(shown, &error))?
-            .file_name();
+    for entry in directory.read_dir().map_err(|error| unreadable(shown, &error))? {
+        let name = entry.map_err(|error| unreadable(shown, &error))?.file_name();
         let bytes = name.as_encoded_bytes();
         let is_yaml = bytes.ends_with(b".yaml") || bytes.ends_with(b".yml");
         let is_health = bytes.starts_with(b"agent_health") && bytes.ends_with(b".yaml");
@@ -163,32 +142,23 @@ fn yaml_files(directory: &Path, shown: &Path) -> Result<Vec<(PathBuf, PathBuf)>>
         }
     }
     names.sort();
-    let files = names
-        .into_iter()
-        .map(|name| (directory.join(&name), shown.join(name)));
+    let files = names.into_iter().map(|name| (directory.join(&name), shown.join(name)));
     Ok(files.filter(|(path, _)| !path.is_dir()).collect())
 }
 
 fn is_health_file(text: &str) -> bool {
-    text.lines().take(20).any(|line| {
-        line.strip_prefix("schema:")
-            .is_some_and(|value| value.contains("trainguard/"))
-    })
+    text.lines()
+        .take(20)
+        .any(|line| line.strip_prefix("schema:").is_some_and(|value| value.contains("trainguard/")))
 }
 
 /// The file as text that the YAML library takes: UTF-8 without control characters.
 fn text_of(bytes: Vec<u8>, shown: &str) -> Result<String> {
     let wrong = |bytes: &[u8], at: usize, what: &str, next: &str| {
-        let start = bytes[..at]
-            .iter()
-            .rposition(|&byte| byte == b'\n')
-            .map_or(0, |at| at + 1);
+        let start = bytes[..at].iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at + 1);
         let line = memchr::memchr_iter(b'\n', &bytes[..at]).count() + 1;
         let before = String::from_utf8_lossy(&bytes[start..at]);
-        let end = bytes[at..]
-            .iter()
-            .position(|&byte| byte == b'\n')
-            .map_or(bytes.len(), |n| at + n);
+        let end = bytes[at..].iter().position(|&byte| byte == b'\n').map_or(bytes.len(), |n| at + n);
         let source = format!("{before}{}", String::from_utf8_lossy(&bytes[at..end]));
         let place = (line, before.chars().count() + 1);
         Error::Config(document::render(shown, place, &source, what, next))
@@ -202,19 +172,10 @@ fn text_of(bytes: Vec<u8>, shown: &str) -> Result<String> {
             return Err(wrong(bytes, at, &what, "save the file as UTF-8"));
         }
     };
-    let text = text
-        .strip_prefix('\u{feff}')
-        .map(str::to_owned)
-        .unwrap_or(text);
+    let text = text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text);
     let control = |c: char| c.is_control() && !matches!(c, '\t' | '\n' | '\r' | '\u{85}');
-    if let Some((at, c)) = text
-        .char_indices()
-        .find(|&(_, c)| control(c) || is_noncharacter(c))
-    {
-        let what = format!(
-            "the character U+{:04X} here cannot be in YAML",
-            u32::from(c)
-        );
+    if let Some((at, c)) = text.char_indices().find(|&(_, c)| control(c) || is_noncharacter(c)) {
+        let what = format!("the character U+{:04X} here cannot be in YAML", u32::from(c));
         let next = "delete it; in double quotes it can be written as an escape such as \"\\0\"";
         return Err(wrong(text.as_bytes(), at, &what, next));
     }
@@ -231,10 +192,7 @@ fn unreadable(path: &Path, error: &std::io::Error) -> Error {
         ErrorKind::PermissionDenied => "make it readable for the user that runs trainguard",
         _ => "name a file or a directory that can be read",
     };
-    Error::Config(format!(
-        "{}: cannot read the config: {error}\n{next}",
-        path.display()
-    ))
+    Error::Config(format!("{}: cannot read the config: {error}\n{next}", path.display()))
 }
 
 fn same(a: &Path, b: &Path) -> bool {
@@ -243,7 +201,5 @@ fn same(a: &Path, b: &Path) -> bool {
 
 fn identity(path: &Path) -> Option<(u64, u64)> {
     use std::os::unix::fs::MetadataExt;
-    path.metadata()
-        .ok()
-        .map(|metadata| (metadata.dev(), metadata.ino()))
+    path.metadata().ok().map(|metadata| (metadata.dev(), metadata.ino()))
 }

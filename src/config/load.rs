@@ -70,9 +70,7 @@ pub fn load(args: &LoadArgs<'_>) -> Result<Config> {
     let mut notes: Vec<String> = Vec::new();
     let trusted = found.faults.is_empty();
     for fault in &found.faults {
-        notes.push(format!(
-            "{fault} (it is read, but runs no command and sends no signal)"
-        ));
+        notes.push(format!("{fault} (it is read, but runs no command and sends no signal)"));
     }
     for (name, _) in &merged.homes {
         if !raw::SECTIONS_IN_EFFECT.contains(name) {
@@ -97,31 +95,19 @@ pub fn load(args: &LoadArgs<'_>) -> Result<Config> {
         None => merged.path("health_file", merged.raw.health_file.as_ref())?,
     };
     let with_state = args.state_dir.is_some() || single.is_some();
-    let health_file = health_file
-        .unwrap_or_else(|| if with_state { &state_dir } else { &base }.join(HEALTH_FILE));
+    let health_file =
+        health_file.unwrap_or_else(|| if with_state { &state_dir } else { &base }.join(HEALTH_FILE));
     let Merged { raw, .. } = &merged;
     let config = Config {
         training: thresholds::training(&merged.at("training"), raw.training.as_ref(), &mut notes)?,
         patrol: thresholds::patrol(&merged.at("patrol"), raw.patrol.as_ref(), &mut notes)?,
-        channels: alerting::channels(
-            &merged.at("channels"),
-            raw.channels.as_ref(),
-            &state_dir,
-            &mut notes,
-        )?,
-        routing: alerting::routing(
-            &merged.at("severity_routing"),
-            raw.severity_routing.as_ref(),
-        )?,
+        channels: alerting::channels(&merged.at("channels"), raw.channels.as_ref(), &state_dir, &mut notes)?,
+        routing: alerting::routing(&merged.at("severity_routing"), raw.severity_routing.as_ref())?,
         runs: match single {
             Some(single) => vec![single.run],
             None => runs::runs(&merged.at("runs"), raw.runs.as_deref(), &mut notes)?,
         },
-        files: found
-            .documents
-            .iter()
-            .map(|document| document.path.clone())
-            .collect(),
+        files: found.documents.iter().map(|document| document.path.clone()).collect(),
         state_dir,
         health_file,
         notes: Vec::new(),
@@ -142,25 +128,15 @@ struct Merged<'a> {
 
 impl<'a> Merged<'a> {
     fn read(documents: &'a [Document], env: Env<'a>) -> Result<Self> {
-        let nowhere = Document {
-            shown: String::new(),
-            path: PathBuf::from("/"),
-            text: String::new(),
-        };
-        let mut merged = Self {
-            raw: raw::File::default(),
-            homes: Vec::new(),
-            nowhere,
-            env,
-        };
+        let nowhere = Document { shown: String::new(), path: PathBuf::from("/"), text: String::new() };
+        let mut merged = Self { raw: raw::File::default(), homes: Vec::new(), nowhere, env };
         for document in documents {
             let file = parse(document, env)?;
             for section in file.sections() {
                 let earlier = merged.homes.iter().find(|(name, _)| *name == section);
                 if let Some((_, earlier)) = earlier {
                     let first = Section::top(earlier, env).key(section).place(Aim::Key);
-                    let what =
-                        format!("the section `{section}` is also in another file, at {first}");
+                    let what = format!("the section `{section}` is also in another file, at {first}");
                     let next = "a section stands in one file only: move the two together";
                     return Err(Section::top(document, env).wrong_key(section, &what, next));
                 }
@@ -173,10 +149,7 @@ impl<'a> Merged<'a> {
 
     fn top(&self, section: &str) -> Section<'_> {
         let home = self.homes.iter().find(|(name, _)| *name == section);
-        Section::top(
-            home.map_or(&self.nowhere, |(_, document)| document),
-            self.env,
-        )
+        Section::top(home.map_or(&self.nowhere, |(_, document)| document), self.env)
     }
 
     fn at(&self, section: &str) -> Section<'_> {
@@ -186,32 +159,19 @@ impl<'a> Merged<'a> {
     /// What is written must not be what is read: a health file over the config or the log would
     /// destroy it, and alerts in the log would be read as the training's own words.
     fn refuse_overwriting(&self, config: &Config) -> Result<()> {
-        let alert_path = self
-            .raw
-            .channels
-            .as_ref()
-            .and_then(|channels| channels.file.as_ref());
+        let alert_path = self.raw.channels.as_ref().and_then(|channels| channels.file.as_ref());
         let alert_path = alert_path.is_some_and(|file| file.path.is_some());
         let written = [
-            (
-                "health_file",
-                Some(&config.health_file),
-                self.raw.health_file.is_some(),
-            ),
+            ("health_file", Some(&config.health_file), self.raw.health_file.is_some()),
             ("path", config.channels.file.as_ref(), alert_path),
         ];
         for (key, path, in_file) in written {
             let Some(path) = path else { continue };
-            let run = config
-                .runs
-                .iter()
-                .find(|run| run.log.as_ref() == Some(path));
+            let run = config.runs.iter().find(|run| run.log.as_ref() == Some(path));
             let whose = match run {
                 Some(run) => format!("the log of the run `{}`", run.name),
                 None if config.files.contains(path) => "this config".to_owned(),
-                None if key == "path" && config.health_file == *path => {
-                    "the health file".to_owned()
-                }
+                None if key == "path" && config.health_file == *path => "the health file".to_owned(),
                 None => continue,
             };
             let what = format!("trainguard would write over {whose}: {}", path.display());
@@ -226,8 +186,7 @@ impl<'a> Merged<'a> {
     }
 
     fn path(&self, section: &str, text: Option<&raw::Text>) -> Result<Option<PathBuf>> {
-        text.map(|text| self.top(section).path(section, text))
-            .transpose()
+        text.map(|text| self.top(section).path(section, text)).transpose()
     }
 }
 
@@ -236,16 +195,14 @@ fn parse(document: &Document, env: Env<'_>) -> Result<raw::File> {
         Verdict::Explained(error) => error,
         Verdict::Yaml(error) => diagnose::explain(document, &error),
     })?;
-    let file: Option<raw::File> = serde_yaml::from_str(&document.text)
-        .map_err(|error| diagnose::explain(document, &error))?;
+    let file: Option<raw::File> =
+        serde_yaml::from_str(&document.text).map_err(|error| diagnose::explain(document, &error))?;
     Ok(file.unwrap_or_default())
 }
 
 fn flag_path(args: &LoadArgs<'_>, flag: &str, path: &Path) -> Result<PathBuf> {
     if path.as_os_str().is_empty() {
-        return Err(Error::Usage(format!(
-            "{flag} is empty: give it a path, or leave it out"
-        )));
+        return Err(Error::Usage(format!("{flag} is empty: give it a path, or leave it out")));
     }
     Ok(paths::absolute(path, &args.cwd, args.env))
 }
@@ -255,10 +212,7 @@ fn nothing_to_do(args: &LoadArgs<'_>) -> Error {
     let mut text = String::from("there is no config and no log to look at. Type one of these:\n");
     text.push_str("  trainguard patrol --log train.log\n");
     let one_line = EXAMPLE.replace('\n', "\\n");
-    let _ = writeln!(
-        text,
-        "  printf '{one_line}' > trainguard.yaml && trainguard patrol"
-    );
+    let _ = writeln!(text, "  printf '{one_line}' > trainguard.yaml && trainguard patrol");
     text.push_str("A config was looked for in $TRAINGUARD_CONFIG");
     for place in files::usual_places(&args.cwd, args.env) {
         let _ = write!(text, ", {}", place.display());

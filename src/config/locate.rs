@@ -33,11 +33,7 @@ pub(super) fn second_document(text: &str) -> usize {
     let Some(second) = serde_yaml::Deserializer::from_str(text).nth(1) else {
         return 0;
     };
-    let sought = Seek {
-        path: &[],
-        aim: Aim::Value,
-    }
-    .deserialize(second);
+    let sought = Seek { path: &[], aim: Aim::Value }.deserialize(second);
     let place = sought.err().and_then(|error| error.location());
     place.map_or(0, |location| location.index())
 }
@@ -71,10 +67,7 @@ impl<'de> Visitor<'de> for Seek<'_> {
         let stop = self.aim == Aim::Key && rest.is_empty();
         while let Some(found) = map.next_key_seed(KeyIs { wanted, stop })? {
             if found {
-                return map.next_value_seed(Seek {
-                    path: rest,
-                    aim: self.aim,
-                });
+                return map.next_value_seed(Seek { path: rest, aim: self.aim });
             }
             map.next_value::<IgnoredAny>()?;
         }
@@ -88,10 +81,7 @@ impl<'de> Visitor<'de> for Seek<'_> {
         for _ in 0..wanted {
             list.next_element::<IgnoredAny>()?;
         }
-        match list.next_element_seed(Seek {
-            path: rest,
-            aim: self.aim,
-        })? {
+        match list.next_element_seed(Seek { path: rest, aim: self.aim })? {
             Some(()) => Ok(()),
             None => Err(A::Error::custom("no such element")),
         }
@@ -127,11 +117,7 @@ impl Visitor<'_> for KeyIs<'_> {
     }
     fn visit_str<E: Error>(self, key: &str) -> Result<bool, E> {
         let found = key == self.wanted;
-        if found && self.stop {
-            Err(E::custom("to be here"))
-        } else {
-            Ok(found)
-        }
+        if found && self.stop { Err(E::custom("to be here")) } else { Ok(found) }
     }
 }
 
@@ -142,10 +128,7 @@ mod tests {
     fn path(text: &str) -> Vec<Step> {
         text.split('.')
             .filter(|step| !step.is_empty())
-            .map(|step| {
-                step.parse()
-                    .map_or_else(|_| Step::Key(step.into()), Step::Index)
-            })
+            .map(|step| step.parse().map_or_else(|_| Step::Key(step.into()), Step::Index))
             .collect()
     }
 
@@ -156,8 +139,7 @@ mod tests {
 
     #[test]
     fn keys_and_values_are_found_in_block_and_flow_style() {
-        let text =
-            "é: ü\nruns:\n  - name: a\n    process: {pid: 7, \"match\": 'x'}\n  - {name: b}\n";
+        let text = "é: ü\nruns:\n  - name: a\n    process: {pid: 7, \"match\": 'x'}\n  - {name: b}\n";
         let table = [
             ("runs", Aim::Key, "runs:"),
             ("runs.0.name", Aim::Value, "a\n"),
@@ -170,11 +152,7 @@ mod tests {
             ("runs.1.name", Aim::Value, "b}"),
         ];
         for (way, aim, expected) in table {
-            assert!(
-                at(text, way, aim).starts_with(expected),
-                "{way}: {}",
-                at(text, way, aim)
-            );
+            assert!(at(text, way, aim).starts_with(expected), "{way}: {}", at(text, way, aim));
         }
     }
 

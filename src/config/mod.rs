@@ -83,11 +83,7 @@ impl Config {
     /// not have, with the nearest that it has.
     pub fn select(&self, names: &[String]) -> Result<Vec<&Run>> {
         if self.runs.is_empty() {
-            let files: Vec<String> = self
-                .files
-                .iter()
-                .map(|file| file.display().to_string())
-                .collect();
+            let files: Vec<String> = self.files.iter().map(|file| file.display().to_string()).collect();
             return Err(Error::Usage(format!(
                 "the config names no runs, so there is nothing to look at ({})\nadd them, as in:\n{EXAMPLE}or give a log: trainguard patrol --log train.log",
                 files.join(", ")

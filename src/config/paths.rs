@@ -10,34 +10,25 @@ pub(super) fn absolute(path: &Path, base: &Path, env: Env<'_>) -> PathBuf {
         (Ok(rest), Some(home)) => home.join(rest),
         _ => base.join(path),
     };
-    joined
-        .components()
-        .filter(|component| *component != Component::CurDir)
-        .collect()
+    joined.components().filter(|component| *component != Component::CurDir).collect()
 }
 
 /// An environment variable that holds an absolute path. Empty and relative ones do not count, as the
 /// XDG base directory specification says.
 pub(super) fn directory(env: Env<'_>, name: &str) -> Option<PathBuf> {
-    env(name)
-        .map(PathBuf::from)
-        .filter(|path| path.is_absolute())
+    env(name).map(PathBuf::from).filter(|path| path.is_absolute())
 }
 
 /// `$XDG_CONFIG_HOME/trainguard`.
 pub(super) fn xdg_config(env: Env<'_>) -> Option<PathBuf> {
     let home = || directory(env, "HOME").map(|home| home.join(".config"));
-    directory(env, "XDG_CONFIG_HOME")
-        .or_else(home)
-        .map(|dir| dir.join("trainguard"))
+    directory(env, "XDG_CONFIG_HOME").or_else(home).map(|dir| dir.join("trainguard"))
 }
 
 /// `$XDG_STATE_HOME/trainguard`.
 pub(super) fn xdg_state(env: Env<'_>) -> Option<PathBuf> {
     let home = || directory(env, "HOME").map(|home| home.join(".local/state"));
-    directory(env, "XDG_STATE_HOME")
-        .or_else(home)
-        .map(|dir| dir.join("trainguard"))
+    directory(env, "XDG_STATE_HOME").or_else(home).map(|dir| dir.join("trainguard"))
 }
 
 /// Whether this is a glob rather than a path: it has `*`, `?` or `[`, and no file of that very name exists.
@@ -46,9 +37,7 @@ pub fn is_glob(path: &Path) -> bool {
 }
 
 fn has_wildcard(name: &OsStr) -> bool {
-    name.as_encoded_bytes()
-        .iter()
-        .any(|byte| b"*?[".contains(byte))
+    name.as_encoded_bytes().iter().any(|byte| b"*?[".contains(byte))
 }
 
 /// The directory of a log: a path's parent, a glob's parent without wildcards.
@@ -57,10 +46,7 @@ pub fn log_directory(log: &Path) -> PathBuf {
     if !is_glob(log) {
         return parent.to_owned();
     }
-    parent
-        .components()
-        .take_while(|component| !has_wildcard(component.as_os_str()))
-        .collect()
+    parent.components().take_while(|component| !has_wildcard(component.as_os_str())).collect()
 }
 
 #[cfg(test)]
@@ -88,19 +74,13 @@ mod tests {
             ("x/~/a.log", "/base/x/~/a.log"),
         ];
         for (path, expected) in table {
-            assert_eq!(
-                absolute(path.as_ref(), "/base".as_ref(), &env),
-                Path::new(expected)
-            );
+            assert_eq!(absolute(path.as_ref(), "/base".as_ref(), &env), Path::new(expected));
         }
     }
 
     #[test]
     fn a_relative_xdg_directory_does_not_count() {
-        assert_eq!(
-            xdg_state(&env).unwrap(),
-            Path::new("/home/ada/.local/state/trainguard")
-        );
+        assert_eq!(xdg_state(&env).unwrap(), Path::new("/home/ada/.local/state/trainguard"));
     }
 
     #[test]

@@ -8,10 +8,7 @@ use std::fmt;
 /// A whole file: any of the sections.
 #[allow(clippy::struct_field_names, reason = "the user's key is `health_file`")]
 #[derive(Debug, Default, Deserialize)]
-#[serde(
-    deny_unknown_fields,
-    expecting = "a mapping of sections such as `runs:` and `patrol:`"
-)]
+#[serde(deny_unknown_fields, expecting = "a mapping of sections such as `runs:` and `patrol:`")]
 pub(super) struct File {
     pub(super) training: Option<Training>,
     pub(super) patrol: Option<Patrol>,
@@ -74,21 +71,11 @@ sections!(
 );
 
 /// Sections that take effect in this version.
-pub(super) const SECTIONS_IN_EFFECT: &[&str] = &[
-    "training",
-    "patrol",
-    "channels",
-    "severity_routing",
-    "runs",
-    "state_dir",
-    "health_file",
-];
+pub(super) const SECTIONS_IN_EFFECT: &[&str] =
+    &["training", "patrol", "channels", "severity_routing", "runs", "state_dir", "health_file"];
 
 #[derive(Debug, Default, Deserialize)]
-#[serde(
-    deny_unknown_fields,
-    expecting = "a mapping such as `{phase1_steps: 1000}`"
-)]
+#[serde(deny_unknown_fields, expecting = "a mapping such as `{phase1_steps: 1000}`")]
 pub(super) struct Training {
     pub phase1_steps: Option<Number>,
     pub(super) loss_nan_action: Option<Text>,
@@ -98,10 +85,7 @@ pub(super) struct Training {
 }
 
 #[derive(Debug, Default, Deserialize)]
-#[serde(
-    deny_unknown_fields,
-    expecting = "a mapping such as `{interval_minutes: 30}`"
-)]
+#[serde(deny_unknown_fields, expecting = "a mapping such as `{interval_minutes: 30}`")]
 pub(super) struct Patrol {
     pub(super) interval_minutes: Option<Number>,
     pub(super) loss_plateau_patience: Option<Number>,
@@ -113,10 +97,7 @@ pub(super) struct Patrol {
 }
 
 #[derive(Debug, Default, Deserialize)]
-#[serde(
-    deny_unknown_fields,
-    expecting = "a mapping such as `{file: {enabled: true}}`"
-)]
+#[serde(deny_unknown_fields, expecting = "a mapping such as `{file: {enabled: true}}`")]
 pub(super) struct Channels {
     pub(super) terminal: Option<Terminal>,
     pub(super) file: Option<AlertFile>,
@@ -132,20 +113,14 @@ pub(super) struct Terminal {
 }
 
 #[derive(Debug, Default, Deserialize)]
-#[serde(
-    deny_unknown_fields,
-    expecting = "a mapping such as `{enabled: true, path: alerts.log}`"
-)]
+#[serde(deny_unknown_fields, expecting = "a mapping such as `{enabled: true, path: alerts.log}`")]
 pub(super) struct AlertFile {
     pub(super) enabled: Option<Flag>,
     pub(super) path: Option<Text>,
 }
 
 #[derive(Debug, Default, Deserialize)]
-#[serde(
-    deny_unknown_fields,
-    expecting = "a mapping such as `{enabled: true, url_file: hook.url}`"
-)]
+#[serde(deny_unknown_fields, expecting = "a mapping such as `{enabled: true, url_file: hook.url}`")]
 pub(super) struct Webhook {
     pub(super) enabled: Option<Flag>,
     #[serde(rename = "url")]
@@ -155,10 +130,7 @@ pub(super) struct Webhook {
 }
 
 #[derive(Debug, Default, Deserialize)]
-#[serde(
-    deny_unknown_fields,
-    expecting = "a mapping such as `{critical: [terminal, file]}`"
-)]
+#[serde(deny_unknown_fields, expecting = "a mapping such as `{critical: [terminal, file]}`")]
 pub(super) struct Routing {
     pub(super) info: Option<Vec<Text>>,
     pub(super) warning: Option<Vec<Text>>,
@@ -167,10 +139,7 @@ pub(super) struct Routing {
 }
 
 #[derive(Debug, Default, Deserialize)]
-#[serde(
-    deny_unknown_fields,
-    expecting = "a mapping such as `{name: mine, log: train.log}`"
-)]
+#[serde(deny_unknown_fields, expecting = "a mapping such as `{name: mine, log: train.log}`")]
 pub(super) struct Run {
     pub(super) name: Option<Text>,
     pub(super) log: Option<Text>,
@@ -188,10 +157,7 @@ pub(super) struct Run {
 }
 
 #[derive(Debug, Default, Deserialize)]
-#[serde(
-    deny_unknown_fields,
-    expecting = "a mapping such as `{pid_file: train.pid}`"
-)]
+#[serde(deny_unknown_fields, expecting = "a mapping such as `{pid_file: train.pid}`")]
 pub(super) struct Process {
     pub(super) pid: Option<Number>,
     pub(super) pid_file: Option<Text>,
@@ -202,10 +168,7 @@ pub(super) struct Process {
 }
 
 #[derive(Debug, Default, Deserialize)]
-#[serde(
-    deny_unknown_fields,
-    expecting = "a mapping such as `{dir: checkpoints}`"
-)]
+#[serde(deny_unknown_fields, expecting = "a mapping such as `{dir: checkpoints}`")]
 pub(super) struct Checkpoints {
     pub(super) dir: Option<Text>,
     pub(super) pattern: Option<Text>,

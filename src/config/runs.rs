@@ -14,49 +14,26 @@ const REGEX_BYTES: usize = 1 << 20;
 /// Characters of a name: with its suffixes it has to fit into the 255 bytes of a file name.
 const NAME_CHARS: usize = 100;
 /// Names that the state directory uses for itself.
-const RESERVED_NAMES: &[&str] = &[
-    "outbox",
-    "reserve",
-    "alerts.log",
-    "history.jsonl",
-    "agent_health.yaml",
-];
+const RESERVED_NAMES: &[&str] = &["outbox", "reserve", "alerts.log", "history.jsonl", "agent_health.yaml"];
 /// Endings by which the files of one run would become those of another.
 const RESERVED_ENDINGS: &[&str] = &[".json", ".lock", ".prev", ".damaged"];
 
-const STEPS: Range = Range {
-    least: 1.0,
-    least_allowed: true,
-    most: MOST_STEPS,
-    whole: true,
-    unit: "steps",
-};
+const STEPS: Range = Range { least: 1.0, least_allowed: true, most: MOST_STEPS, whole: true, unit: "steps" };
 /// Linux gives out no pid above 2^22.
-const PID: Range = Range {
-    least: 1.0,
-    least_allowed: true,
-    most: 4_194_304.0,
-    whole: true,
-    unit: "a process id",
-};
+const PID: Range =
+    Range { least: 1.0, least_allowed: true, most: 4_194_304.0, whole: true, unit: "a process id" };
 
 const MATCHES_EVERYTHING: &str = "it matches empty text, and so everything";
 
 /// Compiles a user's regex as every part of the tool does: on bytes, with a limit on its size.
 /// The error says what is wrong with it.
 pub fn compile(pattern: &str) -> std::result::Result<regex::bytes::Regex, String> {
-    let regex = regex::bytes::RegexBuilder::new(pattern)
-        .size_limit(REGEX_BYTES)
-        .build();
+    let regex = regex::bytes::RegexBuilder::new(pattern).size_limit(REGEX_BYTES).build();
     let regex = regex.map_err(|error| match error {
         regex::Error::CompiledTooBig(_) => "it is too large: repeat less".to_owned(),
         other => {
             let said = other.to_string();
-            said.lines()
-                .last()
-                .unwrap_or_default()
-                .trim_start_matches("error: ")
-                .to_owned()
+            said.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned()
         }
     })?;
     if regex.is_match(b"") {
@@ -67,9 +44,7 @@ pub fn compile(pattern: &str) -> std::result::Result<regex::bytes::Regex, String
 
 /// What is wrong with a run's name, if anything.
 pub fn name_fault(name: &str) -> Option<String> {
-    let odd = name
-        .chars()
-        .find(|c| !(c.is_ascii_alphanumeric() || "._-".contains(*c)));
+    let odd = name.chars().find(|c| !(c.is_ascii_alphanumeric() || "._-".contains(*c)));
     if name.is_empty() {
         Some("a run's name cannot be empty".to_owned())
     } else if let Some(odd) = odd {
@@ -80,23 +55,15 @@ pub fn name_fault(name: &str) -> Option<String> {
         Some("a run's name begins with a letter, a digit or `_`".to_owned())
     } else if name.len() > NAME_CHARS {
         Some(format!("a run's name has at most {NAME_CHARS} characters"))
-    } else if RESERVED_NAMES.contains(&name)
-        || RESERVED_ENDINGS.iter().any(|end| name.ends_with(end))
-    {
-        Some(format!(
-            "`{name}` is a name that the state directory uses for itself"
-        ))
+    } else if RESERVED_NAMES.contains(&name) || RESERVED_ENDINGS.iter().any(|end| name.ends_with(end)) {
+        Some(format!("`{name}` is a name that the state directory uses for itself"))
     } else {
         None
     }
 }
 
 /// `runs:`, checked.
-pub(super) fn runs(
-    at: &Section<'_>,
-    raw: Option<&[raw::Run]>,
-    notes: &mut Vec<String>,
-) -> Result<Vec<Run>> {
+pub(super) fn runs(at: &Section<'_>, raw: Option<&[raw::Run]>, notes: &mut Vec<String>) -> Result<Vec<Run>> {
     let raw = raw.unwrap_or_default();
     let mut runs: Vec<Run> = Vec::with_capacity(raw.len());
     let mut seen = HashMap::new();
@@ -105,10 +72,7 @@ pub(super) fn runs(
         let run = run(&here, raw, notes)?;
         if let Some(first) = seen.insert(run.name.clone(), index) {
             let first = at.index(first).key("name").place(Aim::Value);
-            let what = format!(
-                "a second run of the name `{}`; the first is at {first}",
-                run.name
-            );
+            let what = format!("a second run of the name `{}`; the first is at {first}", run.name);
             return Err(here.wrong("name", &what, "give each run its own name"));
         }
         runs.push(run);
@@ -126,26 +90,15 @@ fn run(at: &Section<'_>, raw: &raw::Run, notes: &mut Vec<String>) -> Result<Run>
         return Err(at.wrong("name", &fault, "choose another name"));
     }
     let log = raw.log.as_ref().map(|log| self::log(at, log)).transpose()?;
-    let process = raw
-        .process
-        .as_ref()
-        .map(|raw| process(&at.key("process"), raw, notes))
-        .transpose()?;
-    let checkpoints = raw
-        .checkpoints
-        .as_ref()
-        .map(|raw| checkpoints(&at.key("checkpoints"), raw))
-        .transpose()?;
+    let process = raw.process.as_ref().map(|raw| process(&at.key("process"), raw, notes)).transpose()?;
+    let checkpoints =
+        raw.checkpoints.as_ref().map(|raw| checkpoints(&at.key("checkpoints"), raw)).transpose()?;
     if log.is_none() && process.is_none() && checkpoints.is_none() {
         let what = format!("nothing says where to look for the run `{name}`");
         return Err(at.wrong_here(Aim::Value, &what, "add a line such as `log: train.log`"));
     }
     let total_steps = at.number("total_steps", raw.total_steps.as_ref(), STEPS)?;
-    let done_when = raw
-        .done_when
-        .as_ref()
-        .map(|text| regex(at, "done_when", text))
-        .transpose()?;
+    let done_when = raw.done_when.as_ref().map(|text| regex(at, "done_when", text)).transpose()?;
     let later = [
         ("command", &raw.command),
         ("workdir", &raw.workdir),
@@ -176,11 +129,7 @@ fn log(at: &Section<'_>, log: &raw::Text) -> Result<PathBuf> {
     Ok(path)
 }
 
-fn process(
-    at: &Section<'_>,
-    raw: &raw::Process,
-    notes: &mut Vec<String>,
-) -> Result<Option<ProcessSpec>> {
+fn process(at: &Section<'_>, raw: &raw::Process, notes: &mut Vec<String>) -> Result<Option<ProcessSpec>> {
     let given = [
         ("pid", raw.pid.is_some()),
         ("pid_file", raw.pid_file.is_some()),
@@ -190,19 +139,11 @@ fn process(
         ("systemd_unit", raw.systemd_unit.is_some()),
     ];
     let names: Vec<&str> = given.iter().map(|(name, _)| *name).collect();
-    let given: Vec<&str> = given
-        .iter()
-        .filter(|(_, given)| *given)
-        .map(|(name, _)| *name)
-        .collect();
+    let given: Vec<&str> = given.iter().filter(|(_, given)| *given).map(|(name, _)| *name).collect();
     let &[key] = given.as_slice() else {
         let next = format!("give exactly one of {}", super::diagnose::listed(&names));
         return Err(match given.get(1) {
-            None => at.wrong_here(
-                Aim::Value,
-                "`process` names no way to find the process",
-                &next,
-            ),
+            None => at.wrong_here(Aim::Value, "`process` names no way to find the process", &next),
             Some(second) => at.wrong_key(
                 second,
                 &format!("`process` has {} ways to find one process", given.len()),
@@ -244,10 +185,7 @@ fn checkpoints(at: &Section<'_>, raw: &raw::Checkpoints) -> Result<CheckpointSpe
         ));
     }
     glob(at, "pattern", &pattern)?;
-    Ok(CheckpointSpec {
-        dir,
-        pattern: Some(pattern),
-    })
+    Ok(CheckpointSpec { dir, pattern: Some(pattern) })
 }
 
 fn regex(at: &Section<'_>, key: &str, text: &raw::Text) -> Result<String> {
@@ -269,11 +207,7 @@ fn regex(at: &Section<'_>, key: &str, text: &raw::Text) -> Result<String> {
 fn glob(at: &Section<'_>, key: &str, pattern: &str) -> Result<()> {
     glob::Pattern::new(pattern).map(|_| ()).map_err(|error| {
         let what = format!("`{key}` is not a usable glob: {}", error.msg);
-        at.wrong(
-            key,
-            &what,
-            "`*` is any text within a name, `**` any directories, `[*]` a plain star",
-        )
+        at.wrong(key, &what, "`*` is any text within a name, `**` any directories, `[*]` a plain star")
     })
 }
 

@@ -34,11 +34,7 @@ pub(super) struct Range {
 impl<'a> Section<'a> {
     /// The top of a document.
     pub(super) fn top(document: &'a Document, env: Env<'a>) -> Self {
-        Self {
-            document,
-            env,
-            path: Vec::new(),
-        }
+        Self { document, env, path: Vec::new() }
     }
 
     /// The mapping under a key.
@@ -54,11 +50,7 @@ impl<'a> Section<'a> {
     fn step(&self, step: Step) -> Self {
         let mut path = self.path.clone();
         path.push(step);
-        Self {
-            document: self.document,
-            env: self.env,
-            path,
-        }
+        Self { document: self.document, env: self.env, path }
     }
 
     /// The dotted name of a key, for messages: `training.gpu_util_min`.
@@ -125,27 +117,17 @@ impl<'a> Section<'a> {
 
     fn expanded(&self, text: &str) -> Result<String> {
         let expanded = expand(text, self.env);
-        expanded
-            .map(Into::into)
-            .map_err(|(what, next)| self.wrong_here(Aim::Value, &what, &next))
+        expanded.map(Into::into).map_err(|(what, next)| self.wrong_here(Aim::Value, &what, &next))
     }
 
     /// A path: absolute, relative ones taken from the file's own directory.
     pub(super) fn path(&self, key: &str, text: &Text) -> Result<PathBuf> {
         let path = self.text(key, text)?;
         if path.is_empty() {
-            return Err(self.wrong(
-                key,
-                &format!("`{key}` is empty"),
-                "give a path, or delete the key",
-            ));
+            return Err(self.wrong(key, &format!("`{key}` is empty"), "give a path, or delete the key"));
         }
         if path.contains('\0') {
-            return Err(self.wrong(
-                key,
-                &format!("`{key}` holds a NUL byte"),
-                "give a path without it",
-            ));
+            return Err(self.wrong(key, &format!("`{key}` holds a NUL byte"), "give a path without it"));
         }
         let base = self.document.path.parent().unwrap_or(Path::new("/"));
         Ok(paths::absolute(path.as_ref(), base, self.env))
@@ -167,12 +149,7 @@ impl<'a> Section<'a> {
     }
 
     /// A number within its range; `None` where the key is absent.
-    pub(super) fn number(
-        &self,
-        key: &str,
-        number: Option<&Number>,
-        range: Range,
-    ) -> Result<Option<f64>> {
+    pub(super) fn number(&self, key: &str, number: Option<&Number>, range: Range) -> Result<Option<f64>> {
         let value = match number {
             None => return Ok(None),
             Some(Number::Is(value)) => *value,
@@ -186,11 +163,7 @@ impl<'a> Section<'a> {
         };
         let low = value < range.least || (value <= range.least && !range.least_allowed);
         if value.is_nan() || low || value > range.most || (range.whole && value.fract() != 0.0) {
-            let value = if value.abs() < 1e15 {
-                value.to_string()
-            } else {
-                format!("{value:e}")
-            };
+            let value = if value.abs() < 1e15 { value.to_string() } else { format!("{value:e}") };
             let what = format!("`{key}` cannot be {value}");
             return Err(self.wrong(key, &what, &range.in_words()));
         }
@@ -200,20 +173,10 @@ impl<'a> Section<'a> {
 
 impl Range {
     fn in_words(self) -> String {
-        let Self {
-            least,
-            least_allowed,
-            most,
-            whole,
-            unit,
-        } = self;
+        let Self { least, least_allowed, most, whole, unit } = self;
         let kind = if whole { "a whole number" } else { "a number" };
         let low = if least_allowed { "from" } else { "above" };
-        let most = if most < 1e9 {
-            most.to_string()
-        } else {
-            format!("{most:e}")
-        };
+        let most = if most < 1e9 { most.to_string() } else { format!("{most:e}") };
         format!("it is {kind} {low} {least} up to {most} ({unit})")
     }
 }

@@ -32,41 +32,14 @@ const REOPEN_QUIET_MINUTES: f64 = 30.0;
 /// Counts of steps above this lose digits as a float.
 pub(super) const MOST_STEPS: f64 = 1e15;
 
-const STEPS: Range = Range {
-    least: 0.0,
-    least_allowed: true,
-    most: MOST_STEPS,
-    whole: true,
-    unit: "steps",
-};
-const NORM: Range = Range {
-    least: 0.0,
-    least_allowed: false,
-    most: 1e30,
-    whole: false,
-    unit: "a norm",
-};
-const RATIO: Range = Range {
-    least: 0.0,
-    least_allowed: true,
-    most: 1.0,
-    whole: false,
-    unit: "a ratio: 95 % is 0.95",
-};
-const MINUTES: Range = Range {
-    least: 0.0,
-    least_allowed: false,
-    most: 525_600.0,
-    whole: false,
-    unit: "minutes",
-};
-const PATROLS: Range = Range {
-    least: 1.0,
-    least_allowed: true,
-    most: 10_000.0,
-    whole: true,
-    unit: "patrols",
-};
+const STEPS: Range = Range { least: 0.0, least_allowed: true, most: MOST_STEPS, whole: true, unit: "steps" };
+const NORM: Range = Range { least: 0.0, least_allowed: false, most: 1e30, whole: false, unit: "a norm" };
+const RATIO: Range =
+    Range { least: 0.0, least_allowed: true, most: 1.0, whole: false, unit: "a ratio: 95 % is 0.95" };
+const MINUTES: Range =
+    Range { least: 0.0, least_allowed: false, most: 525_600.0, whole: false, unit: "minutes" };
+const PATROLS: Range =
+    Range { least: 1.0, least_allowed: true, most: 10_000.0, whole: true, unit: "patrols" };
 const GIGABYTES: Range = Range {
     least: 0.0,
     least_allowed: true,
@@ -74,29 +47,11 @@ const GIGABYTES: Range = Range {
     whole: false,
     unit: "GB of 10^9 bytes; 0 never warns",
 };
-const HOURS: Range = Range {
-    least: 0.0,
-    least_allowed: false,
-    most: 8_760.0,
-    whole: false,
-    unit: "hours",
-};
-const CELSIUS: Range = Range {
-    least: 0.0,
-    least_allowed: false,
-    most: 150.0,
-    whole: false,
-    unit: "degrees Celsius",
-};
-const RENOTIFY: Range = Range {
-    least_allowed: true,
-    unit: "hours; 0 never reminds",
-    ..HOURS
-};
-const QUIET: Range = Range {
-    least_allowed: true,
-    ..MINUTES
-};
+const HOURS: Range = Range { least: 0.0, least_allowed: false, most: 8_760.0, whole: false, unit: "hours" };
+const CELSIUS: Range =
+    Range { least: 0.0, least_allowed: false, most: 150.0, whole: false, unit: "degrees Celsius" };
+const RENOTIFY: Range = Range { least_allowed: true, unit: "hours; 0 never reminds", ..HOURS };
+const QUIET: Range = Range { least_allowed: true, ..MINUTES };
 
 /// Reads a number, notes it where it has no effect yet and is not the default.
 fn later(
@@ -110,10 +65,7 @@ fn later(
     if given.is_some_and(|given| given.to_bits() != default.to_bits()) {
         notes.push(super::not_in_effect(&at.name(key)));
     }
-    Ok(Setting {
-        value: given.unwrap_or(default),
-        by_user: given.is_some(),
-    })
+    Ok(Setting { value: given.unwrap_or(default), by_user: given.is_some() })
 }
 
 /// `training:`, checked.
@@ -133,11 +85,7 @@ pub(super) fn training(
                 "pause" => NanAction::Pause,
                 "alert" => NanAction::Alert,
                 _ => {
-                    return Err(at.wrong_word(
-                        "loss_nan_action",
-                        &word,
-                        &["stop", "pause", "alert"],
-                    ));
+                    return Err(at.wrong_word("loss_nan_action", &word, &["stop", "pause", "alert"]));
                 }
             };
             if action != NanAction::Stop {
@@ -146,35 +94,19 @@ pub(super) fn training(
             action
         }
     };
-    let mut number = |key, raw: &Option<_>, default, range| {
-        later(at, key, raw.as_ref(), (default, range), notes)
-    };
+    let mut number =
+        |key, raw: &Option<_>, default, range| later(at, key, raw.as_ref(), (default, range), notes);
     Ok(Training {
         phase1_steps: number("phase1_steps", &raw.phase1_steps, PHASE1_STEPS, STEPS)?.value as u64,
         loss_nan_action,
-        gradient_norm_max: number(
-            "gradient_norm_max",
-            &raw.gradient_norm_max,
-            GRADIENT_NORM_MAX,
-            NORM,
-        )?,
+        gradient_norm_max: number("gradient_norm_max", &raw.gradient_norm_max, GRADIENT_NORM_MAX, NORM)?,
         gpu_util_min: number("gpu_util_min", &raw.gpu_util_min, GPU_UTIL_MIN, RATIO)?.value,
-        memory_usage_max: number(
-            "memory_usage_max",
-            &raw.memory_usage_max,
-            MEMORY_USAGE_MAX,
-            RATIO,
-        )?
-        .value,
+        memory_usage_max: number("memory_usage_max", &raw.memory_usage_max, MEMORY_USAGE_MAX, RATIO)?.value,
     })
 }
 
 /// `patrol:`, checked.
-pub(super) fn patrol(
-    at: &Section<'_>,
-    raw: Option<&raw::Patrol>,
-    notes: &mut Vec<String>,
-) -> Result<Patrol> {
+pub(super) fn patrol(at: &Section<'_>, raw: Option<&raw::Patrol>, notes: &mut Vec<String>) -> Result<Patrol> {
     let unset = raw::Patrol::default();
     let raw = raw.unwrap_or(&unset);
     let number = |key, raw: &Option<_>, range| at.number(key, raw.as_ref(), range);
@@ -184,13 +116,7 @@ pub(super) fn patrol(
     let patience = number("loss_plateau_patience", &raw.loss_plateau_patience, PATROLS)?;
     let disk = number("disk_min_gb", &raw.disk_min_gb, GIGABYTES)?;
     let checkpoint = number("checkpoint_max_hours", &raw.checkpoint_max_hours, HOURS)?;
-    let temperature = later(
-        at,
-        "gpu_temp_max",
-        raw.gpu_temp_max.as_ref(),
-        (GPU_TEMP_MAX, CELSIUS),
-        notes,
-    )?;
+    let temperature = later(at, "gpu_temp_max", raw.gpu_temp_max.as_ref(), (GPU_TEMP_MAX, CELSIUS), notes)?;
     let renotify = number("renotify_hours", &raw.renotify_hours, RENOTIFY)?;
     let reopen = number("reopen_quiet_minutes", &raw.reopen_quiet_minutes, QUIET)?;
     let renotify = renotify.unwrap_or(RENOTIFY_HOURS);

@@ -20,10 +20,7 @@ pub struct Caller {
 impl Caller {
     /// The user and group in effect.
     pub fn current() -> Self {
-        Self {
-            uid: rustix::process::geteuid().as_raw(),
-            gid: rustix::process::getegid().as_raw(),
-        }
+        Self { uid: rustix::process::geteuid().as_raw(), gid: rustix::process::getegid().as_raw() }
     }
 }
 
@@ -38,9 +35,9 @@ pub fn fault(path: &Path, metadata: &Metadata, caller: Caller) -> Option<String>
             caller.uid
         ),
         Reason::World => format!("{shown} is writable by everybody: chmod go-w '{typed}'"),
-        Reason::Group(gid) => format!(
-            "{shown} is writable by group {gid}, which is not your own: chmod g-w '{typed}'"
-        ),
+        Reason::Group(gid) => {
+            format!("{shown} is writable by group {gid}, which is not your own: chmod g-w '{typed}'")
+        }
     })
 }
 
@@ -69,10 +66,7 @@ mod tests {
 
     #[test]
     fn only_root_and_the_caller_and_the_callers_own_group_are_trusted() {
-        let caller = Caller {
-            uid: 1000,
-            gid: 1000,
-        };
+        let caller = Caller { uid: 1000, gid: 1000 };
         let table = [
             ((1000, 1000, 0o644), None),
             ((1000, 1000, 0o664), None),
@@ -85,11 +79,7 @@ mod tests {
             ((1001, 1000, 0o600), Some(Reason::Owner(1001))),
         ];
         for ((uid, gid, mode), expected) in table {
-            assert_eq!(
-                reason(uid, gid, mode, caller),
-                expected,
-                "{uid} {gid} {mode:o}"
-            );
+            assert_eq!(reason(uid, gid, mode, caller), expected, "{uid} {gid} {mode:o}");
         }
     }
 
@@ -101,9 +91,6 @@ mod tests {
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o666)).unwrap();
         let said = fault(path, &path.metadata().unwrap(), Caller::current()).unwrap();
         assert!(said.contains("writable by everybody"), "{said}");
-        assert!(
-            said.ends_with(&format!("chmod go-w '{}'", path.display())),
-            "{said}"
-        );
+        assert!(said.ends_with(&format!("chmod go-w '{}'", path.display())), "{said}");
     }
 }

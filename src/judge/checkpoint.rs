@@ -36,7 +36,9 @@ pub fn check(context: &Context<'_>, memory: &mut Memory) -> Vec<Opinion> {
         Observation::Failed { why } => {
             let message = format!("cannot look at the checkpoints: {why}");
             let advice = "Check the path and its rights";
-            return vec![Claim::new(unknown, Scope::Surroundings, Severity::Unknown, message, advice).holds()];
+            return vec![
+                Claim::new(unknown, Scope::Surroundings, Severity::Unknown, message, advice).holds(),
+            ];
         }
     };
     let newest = facts.newest.first();
@@ -59,8 +61,18 @@ pub fn check(context: &Context<'_>, memory: &mut Memory) -> Vec<Opinion> {
         return opinions;
     }
     let message = match newest.filter(|newest| newest.modified >= began) {
-        Some(newest) => format!("the newest checkpoint, {}, is {} old, at most {} was expected", newest.path.display(), span(age_s), span(limit_s)),
-        None => format!("no checkpoint in {} since the run began {} ago, one was expected after {}", facts.dir.display(), span(age_s), span(limit_s)),
+        Some(newest) => format!(
+            "the newest checkpoint, {}, is {} old, at most {} was expected",
+            newest.path.display(),
+            span(age_s),
+            span(limit_s)
+        ),
+        None => format!(
+            "no checkpoint in {} since the run began {} ago, one was expected after {}",
+            facts.dir.display(),
+            span(age_s),
+            span(limit_s)
+        ),
     };
     let advice = "A crash now costs all of that time: look for errors of saving in the log, at the disk, and at the step at which the next one is due";
     let claim = Claim::new(subject, Scope::Surroundings, Severity::Warning, message, advice);
@@ -78,7 +90,8 @@ fn limit_s(context: &Context<'_>, facts: &CheckpointFacts) -> f64 {
 /// The run's usual interval: the median of those between its newest checkpoints, seconds.
 fn usual_s(facts: &CheckpointFacts) -> f64 {
     let pairs = facts.newest.windows(2);
-    let mut gaps: Vec<f64> = pairs.map(|pair| (pair[0].modified - pair[1].modified).as_seconds_f64()).collect();
+    let mut gaps: Vec<f64> =
+        pairs.map(|pair| (pair[0].modified - pair[1].modified).as_seconds_f64()).collect();
     gaps.sort_by(f64::total_cmp);
     gaps.get(gaps.len() / 2).copied().unwrap_or(0.0)
 }

@@ -39,13 +39,13 @@ pub struct Context<'a> {
 }
 
 impl Context<'_> {
-    pub fn process_started(&self) -> Option<chrono::DateTime<chrono::Utc>> { None }
+    pub fn process_started(&self) -> Option<chrono::DateTime<chrono::Utc>> {
+        None
+    }
 
     /// Whether a finding of this syndrome is open.
     pub fn is_open(&self, check: &str, syndrome: &str) -> bool {
-        self.open
-            .iter()
-            .any(|subject| subject.check == check && subject.syndrome == syndrome)
+        self.open.iter().any(|subject| subject.check == check && subject.syndrome == syndrome)
     }
 }
 
@@ -85,10 +85,16 @@ pub struct Memory {
 }
 
 impl Memory {
-    pub fn process_identity(&self) -> Option<&Identity> { None }
-    pub fn ended_by_operator(&self) -> bool { false }
+    pub fn process_identity(&self) -> Option<&Identity> {
+        None
+    }
+    pub fn ended_by_operator(&self) -> bool {
+        false
+    }
     pub fn end_by_operator(&mut self, _at: chrono::DateTime<chrono::Utc>) {}
-    pub fn progress(&self) -> bool { self.numbers.attempt_rows >= 3 }
+    pub fn progress(&self) -> bool {
+        self.numbers.attempt_rows >= 3
+    }
 }
 
 pub fn judge(context: &Context<'_>, memory: &mut Memory) -> Vec<Opinion> {
@@ -97,7 +103,9 @@ pub fn judge(context: &Context<'_>, memory: &mut Memory) -> Vec<Opinion> {
     CHECKS.iter().flat_map(|check| (check.judge)(context, memory)).collect()
 }
 
-pub fn phase(_context: &Context<'_>, _memory: &Memory) -> Phase { Phase::Patrol }
+pub fn phase(_context: &Context<'_>, _memory: &Memory) -> Phase {
+    Phase::Patrol
+}
 
 /// Where a run stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -109,6 +117,10 @@ pub enum Phase {
     Patrol,
 }
 impl Phase {
-    pub fn word(self) -> &'static str { "patrol" }
-    pub fn is_over(self) -> bool { false }
+    pub fn word(self) -> &'static str {
+        "patrol"
+    }
+    pub fn is_over(self) -> bool {
+        false
+    }
 }

@@ -182,23 +182,14 @@ const SETTINGS: &[&str] = &[
 ];
 
 /// Words that make a metric one of held-out data.
-const HELD_OUT: &[&str] = &[
-    "dev",
-    "eval",
-    "evaluation",
-    "heldout",
-    "test",
-    "val",
-    "valid",
-    "validation",
-];
+const HELD_OUT: &[&str] = &["dev", "eval", "evaluation", "heldout", "test", "val", "valid", "validation"];
 /// Words that make a metric one of training.
 const TRAINING: &[&str] = &["tr", "train", "training"];
 /// Words that change nothing.
 const NEUTRAL: &[&str] = &[
-    "average", "avg", "batch", "ce", "cross", "cur", "current", "epoch", "global", "is", "iter",
-    "lm", "mean", "mlm", "model", "overall", "per", "running", "smoothed", "step", "sum", "tok",
-    "token", "tot", "total", "was",
+    "average", "avg", "batch", "ce", "cross", "cur", "current", "epoch", "global", "is", "iter", "lm",
+    "mean", "mlm", "model", "overall", "per", "running", "smoothed", "step", "sum", "tok", "token", "tot",
+    "total", "was",
 ];
 /// Words that name the one part among several that is nearest to the training loss.
 const POLICY: &[&str] = &["actor", "obj", "objective", "pg", "policy"];
@@ -242,10 +233,7 @@ impl Words {
     }
 
     fn from(&self, first: usize) -> &str {
-        self.starts
-            .get(first)
-            .and_then(|(start, _)| self.text.get(*start..))
-            .unwrap_or_default()
+        self.starts.get(first).and_then(|(start, _)| self.text.get(*start..)).unwrap_or_default()
     }
 
     fn word(&self, index: usize) -> &str {
@@ -310,9 +298,7 @@ const PARTS: &[&str] = &[
 ];
 
 fn known(words: &Words, first: usize) -> Name {
-    if let Ok(found) =
-        SPELLINGS.binary_search_by(|(spelling, ..)| (*spelling).cmp(words.from(first)))
-    {
+    if let Ok(found) = SPELLINGS.binary_search_by(|(spelling, ..)| (*spelling).cmp(words.from(first))) {
         let (_, metric, rank) = SPELLINGS[found];
         return Name::Metric(metric, rank);
     }
@@ -322,9 +308,8 @@ fn known(words: &Words, first: usize) -> Name {
     for index in first..words.len() {
         let word = words.word(index);
         match word {
-            "loss" | "losses" | "acc" | "accuracy" | "acc1" | "top1" | "ppl" | "perplexity"
-            | "lr" | "norm" | "reward" | "return" | "kl" | "step" | "iter" | "rewards"
-            | "returns"
+            "loss" | "losses" | "acc" | "accuracy" | "acc1" | "top1" | "ppl" | "perplexity" | "lr"
+            | "norm" | "reward" | "return" | "kl" | "step" | "iter" | "rewards" | "returns"
                 if head.is_none() || head == Some("step") || head == Some("iter") =>
             {
                 head = Some(word);
@@ -355,9 +340,7 @@ fn known(words: &Words, first: usize) -> Name {
         "loss" | "losses" if policy => Name::Metric(Loss, OF_A_PART),
         "loss" | "losses" if numbered == Some(0) => Name::Other,
         "loss" | "losses" if numbered.is_some() => Name::Metric(Loss, OF_A_PART - 1),
-        "loss" | "losses" if training && words.len() - first == 2 => {
-            Name::Metric(Loss, OF_TRAINING)
-        }
+        "loss" | "losses" if training && words.len() - first == 2 => Name::Metric(Loss, OF_TRAINING),
         "loss" | "losses" => Name::Metric(Loss, averaged),
         "acc" | "accuracy" | "acc1" | "top1" if held_out => Name::Metric(ValAccuracy, 0),
         "acc" | "accuracy" | "acc1" | "top1" => Name::Metric(TrainAccuracy, 1),
@@ -366,9 +349,7 @@ fn known(words: &Words, first: usize) -> Name {
         "norm" if words.from(first).contains("grad") => Name::Metric(GradNorm, 1),
         "reward" | "rewards" | "return" | "returns" if !held_out => Name::Metric(Reward, 2),
         "kl" if !held_out => Name::Metric(Kl, 2),
-        "step" | "iter" if training || words.from(first).starts_with("global") => {
-            Name::Metric(Step, 1)
-        }
+        "step" | "iter" if training || words.from(first).starts_with("global") => Name::Metric(Step, 1),
         _ => Name::Other,
     }
 }
@@ -384,9 +365,7 @@ pub fn held_out(metric: Metric) -> Metric {
 
 /// Whether a word alone says that what follows is about held-out data: `valid on 'valid' subset | loss 5.2`.
 pub fn is_held_out(word: &[u8]) -> bool {
-    HELD_OUT
-        .iter()
-        .any(|known| word.eq_ignore_ascii_case(known.as_bytes()))
+    HELD_OUT.iter().any(|known| word.eq_ignore_ascii_case(known.as_bytes()))
         || [&b"validating"[..], b"evaluating", b"testing"]
             .iter()
             .any(|known| word.eq_ignore_ascii_case(known))

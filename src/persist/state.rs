@@ -148,7 +148,7 @@ impl State {
         self.patrols += 1;
     }
 
-    /// Saves it; the caller holds the run's lock.
+    /// Saves it; the caller holds the run's lock and owes the store's sync.
     pub fn save(&self, store: &Store) -> Result<()> {
         let path = store.path(&file_name(&self.run));
         let bytes =
@@ -156,7 +156,7 @@ impl State {
         let kept = if self.replaces_damage { "damaged" } else { "prev" };
         let kept = store.path(&format!("{}.{kept}", file_name(&self.run)));
         store.with_reserve(|| keep(&path, &kept)).map_err(Error::io("keep the old state as", &kept))?;
-        store.write(&path, &bytes)
+        store.write_unsynced(&path, &bytes)
     }
 }
 

@@ -3,7 +3,13 @@
 use memchr::memmem;
 
 /// Strings of which one stands in every sign.
-pub(super) const LITERALS: &[&str] = &["train_runtime", "`Trainer.fit` stopped: `max_", "raining complete", "raining finished", "raining done"];
+pub(super) const LITERALS: &[&str] = &[
+    "train_runtime",
+    "`Trainer.fit` stopped: `max_",
+    "raining complete",
+    "raining finished",
+    "raining done",
+];
 
 /// Whether the record says that training is complete.
 pub fn completes(record: &[u8]) -> bool {
@@ -17,8 +23,14 @@ pub fn completes(record: &[u8]) -> bool {
 
 /// `Training complete.`, `Training finished!`, alone on its line but for a logger's prefix.
 fn is_sentence(record: &[u8]) -> bool {
-    const SENTENCES: [&str; 6] =
-        ["training complete", "training completed", "training finished", "training done", "training completed successfully", "training finished successfully"];
+    const SENTENCES: [&str; 6] = [
+        "training complete",
+        "training completed",
+        "training finished",
+        "training done",
+        "training completed successfully",
+        "training finished successfully",
+    ];
     let text = String::from_utf8_lossy(record).to_lowercase();
     let text = text.trim_end_matches(|letter: char| !letter.is_ascii_alphanumeric());
     SENTENCES.iter().any(|sentence| {

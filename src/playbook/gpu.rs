@@ -15,7 +15,10 @@ pub(super) const ENTRIES: &[Entry] = &[
         means: "PCIe lost the GPU.",
         told_apart: "An Xid of another number leaves the GPU on the bus.",
         advice: "Power-cycle the node; check power and risers.",
-        examples: &["NVRM: Xid (PCI:0000:91:00): 79, pid='<unknown>', name=<unknown>, GPU has fallen off the bus.", "Unable to determine the device handle for GPU 0000:01:00.0: GPU is lost."],
+        examples: &[
+            "NVRM: Xid (PCI:0000:91:00): 79, pid='<unknown>', name=<unknown>, GPU has fallen off the bus.",
+            "Unable to determine the device handle for GPU 0000:01:00.0: GPU is lost.",
+        ],
         near_misses: &["The school bus dataset has fallen behind"],
     },
     Entry {
@@ -24,13 +27,23 @@ pub(super) const ENTRIES: &[Entry] = &[
         severity: Severity::Critical,
         role: Role::Root,
         literals: &["uncorrectable ECC error", "cudaErrorECCUncorrectable", "RAM Uncorrectable", "Xid (PCI"],
-        pattern: Some(r"uncorrectable ECC error|cudaErrorECCUncorrectable|[DS]RAM Uncorrectable\s*: [1-9]|Xid \(PCI:[^)]*\): (?:48|94|95),"),
+        pattern: Some(
+            r"uncorrectable ECC error|cudaErrorECCUncorrectable|[DS]RAM Uncorrectable\s*: [1-9]|Xid \(PCI:[^)]*\): (?:48|94|95),",
+        ),
         exclusions: &[],
         means: "The GPU's memory gave a value that it could not repair.",
         told_apart: "Corrected errors and counts of 0 are normal.",
         advice: "Restart elsewhere, drain the node, and return the card if remapping fails.",
-        examples: &["RuntimeError: CUDA error: uncorrectable ECC error encountered", "            SRAM Uncorrectable            : 1", "NVRM: Xid (PCI:0000:c1:00): 94, pid=2411, Contained: CE User Channel"],
-        near_misses: &["            DRAM Uncorrectable            : 0", "NVRM: Xid (PCI:0000:c1:00): 13, pid=2411, Graphics Exception", "seccomp disabled"],
+        examples: &[
+            "RuntimeError: CUDA error: uncorrectable ECC error encountered",
+            "            SRAM Uncorrectable            : 1",
+            "NVRM: Xid (PCI:0000:c1:00): 94, pid=2411, Contained: CE User Channel",
+        ],
+        near_misses: &[
+            "            DRAM Uncorrectable            : 0",
+            "NVRM: Xid (PCI:0000:c1:00): 13, pid=2411, Graphics Exception",
+            "seccomp disabled",
+        ],
     },
     Entry {
         id: "cuda_illegal_access",
@@ -52,7 +65,9 @@ pub(super) const ENTRIES: &[Entry] = &[
         severity: Severity::Critical,
         role: Role::Root,
         literals: &["device-side assert triggered", "Assertion `"],
-        pattern: Some(r"device-side assert triggered|block: \[\d+,\d+,\d+\], thread: \[\d+,\d+,\d+\] Assertion `"),
+        pattern: Some(
+            r"device-side assert triggered|block: \[\d+,\d+,\d+\], thread: \[\d+,\d+,\d+\] Assertion `",
+        ),
         exclusions: &[],
         means: "A kernel checked an index and it did not hold.",
         told_apart: "An assertion of the host's code has no block and thread.",
@@ -61,7 +76,10 @@ pub(super) const ENTRIES: &[Entry] = &[
             "RuntimeError: CUDA error: device-side assert triggered",
             "Indexing.cu:1292: indexSelectLargeIndex: block: [59,0,0], thread: [61,0,0] Assertion `srcIndex < srcSelectDimSize` failed.",
         ],
-        near_misses: &["Compile with `TORCH_USE_CUDA_DSA` to enable device-side assertions.", "main.c:12: Assertion `x > 0' failed."],
+        near_misses: &[
+            "Compile with `TORCH_USE_CUDA_DSA` to enable device-side assertions.",
+            "main.c:12: Assertion `x > 0' failed.",
+        ],
     },
     Entry {
         id: "cuda_launch_failure",
@@ -88,7 +106,10 @@ pub(super) const ENTRIES: &[Entry] = &[
         means: "The driver lost the device or the context.",
         told_apart: "Other CUDA errors name what happened.",
         advice: "Read dmesg for an Xid, then reset the GPU or drain the node.",
-        examples: &["  what():  CUDA error: unknown error", "RuntimeError: CUDA unknown error - this may be due to an incorrectly set up environment"],
+        examples: &[
+            "  what():  CUDA error: unknown error",
+            "RuntimeError: CUDA unknown error - this may be due to an incorrectly set up environment",
+        ],
         near_misses: &["unknown error in parser"],
     },
     Entry {
@@ -96,14 +117,27 @@ pub(super) const ENTRIES: &[Entry] = &[
         title: "No usable GPU",
         severity: Severity::Critical,
         role: Role::Root,
-        literals: &["Found no NVIDIA driver", "invalid device ordinal", "No CUDA GPUs are available", "not compiled with CUDA", "no CUDA-capable device is detected", "torch.cuda.is_available() is False"],
+        literals: &[
+            "Found no NVIDIA driver",
+            "invalid device ordinal",
+            "No CUDA GPUs are available",
+            "not compiled with CUDA",
+            "no CUDA-capable device is detected",
+            "torch.cuda.is_available() is False",
+        ],
         pattern: None,
         exclusions: &["Warning", "WARNING", "warnings.warn"],
         means: "No driver, no visible device, or a build for the CPU.",
         told_apart: "A busy device is there and says so.",
         advice: "Check the allocation (--gres), CUDA_VISIBLE_DEVICES and the installed wheel.",
-        examples: &["RuntimeError: Found no NVIDIA driver on your system.", "AssertionError: Torch not compiled with CUDA enabled", "RuntimeError: CUDA error: invalid device ordinal"],
-        near_misses: &["UserWarning: CUDA initialization: Found no NVIDIA driver on your system. (Triggered internally)"],
+        examples: &[
+            "RuntimeError: Found no NVIDIA driver on your system.",
+            "AssertionError: Torch not compiled with CUDA enabled",
+            "RuntimeError: CUDA error: invalid device ordinal",
+        ],
+        near_misses: &[
+            "UserWarning: CUDA initialization: Found no NVIDIA driver on your system. (Triggered internally)",
+        ],
     },
     Entry {
         id: "cublas_error",
@@ -116,7 +150,10 @@ pub(super) const ENTRIES: &[Entry] = &[
         means: "A matrix product failed; ALLOC_FAILED and NOT_INITIALIZED mostly mean memory or an earlier assert.",
         told_apart: "A cuDNN error has its own status names.",
         advice: "Look at memory first, then at the first error above.",
-        examples: &["RuntimeError: CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`", "CUBLAS_STATUS_NOT_INITIALIZED"],
+        examples: &[
+            "RuntimeError: CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`",
+            "CUBLAS_STATUS_NOT_INITIALIZED",
+        ],
         near_misses: &["CUBLAS_STATUS_SUCCESS", "Unable to register cuBLAS factory"],
     },
     Entry {
@@ -131,6 +168,9 @@ pub(super) const ENTRIES: &[Entry] = &[
         told_apart: "With an out-of-memory line beside it the memory is the cause.",
         advice: "Check memory, then whether driver and cuDNN match, then try another attention or convolution backend.",
         examples: &["RuntimeError: cuDNN error: CUDNN_STATUS_EXECUTION_FAILED"],
-        near_misses: &["Unable to register cuDNN factory: Attempting to register factory", "CUDNN_STATUS_SUCCESS"],
+        near_misses: &[
+            "Unable to register cuDNN factory: Attempting to register factory",
+            "CUDNN_STATUS_SUCCESS",
+        ],
     },
 ];

@@ -87,7 +87,9 @@ pub fn entry(id: &str) -> Option<&'static Entry> {
 
 /// The entries that hit the record, each with the place of its hit.
 pub fn hits(record: &[u8]) -> impl Iterator<Item = (&'static Entry, Range<usize>)> {
-    entries().enumerate().filter_map(move |(index, entry)| entry.find(index, record).map(|place| (entry, place)))
+    entries()
+        .enumerate()
+        .filter_map(move |(index, entry)| entry.find(index, record).map(|place| (entry, place)))
 }
 
 impl Entry {
@@ -100,7 +102,10 @@ impl Entry {
             None => literal,
             Some(pattern) => compiled(index, pattern)?.find(record)?.range(),
         };
-        self.exclusions.iter().all(|harmless| memmem::find(record, harmless.as_bytes()).is_none()).then_some(place)
+        self.exclusions
+            .iter()
+            .all(|harmless| memmem::find(record, harmless.as_bytes()).is_none())
+            .then_some(place)
     }
 }
 
@@ -137,7 +142,14 @@ mod tests {
         let mut seen = BTreeSet::new();
         for entry in entries() {
             assert!(seen.insert(entry.id), "{} stands twice", entry.id);
-            assert!(entry.id.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_'), "{}", entry.id);
+            assert!(
+                entry
+                    .id
+                    .bytes()
+                    .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_'),
+                "{}",
+                entry.id
+            );
             for text in [entry.means, entry.told_apart, entry.advice] {
                 assert!(text.ends_with('.'), "{}: {text:?}", entry.id);
             }

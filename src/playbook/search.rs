@@ -39,8 +39,12 @@ enum Search {
 }
 
 fn build() -> Vec<Search> {
-    let mut literals: Vec<&'static str> =
-        entries().flat_map(|entry| entry.literals).chain(completion::LITERALS).copied().chain([TRACEBACK, CHAINED]).collect();
+    let mut literals: Vec<&'static str> = entries()
+        .flat_map(|entry| entry.literals)
+        .chain(completion::LITERALS)
+        .copied()
+        .chain([TRACEBACK, CHAINED])
+        .collect();
     literals.sort_unstable();
     literals.dedup();
     // A literal within another one finds its records too.

@@ -16,63 +16,24 @@ const RUN: &str = "runs:\n  - {name: demo, log: train.log}\n";
 #[test]
 fn every_kind_of_mistake_exits_3_names_its_place_and_leaves_nothing_behind() {
     let table = [
-        (
-            "patrol:\n  disk_min_gbb: 10\n",
-            "2:3",
-            "did you mean `disk_min_gb`?",
-        ),
-        (
-            "patrol:\n  disk_min_gb: ten\n",
-            "2:16",
-            "the text \"ten\" where a number should be",
-        ),
-        (
-            "patrol: {disk_min_gb: 1}\npatrol: {disk_min_gb: 2}\n",
-            "2:1",
-            "for the second time",
-        ),
-        (
-            "patrol:\n  loss_plateau_patience: 0\n",
-            "2:26",
-            "cannot be 0",
-        ),
-        (
-            "patrol:\n  disk_min_gb: ${NOT_SET_ANYWHERE}\n",
-            "2:16",
-            "`NOT_SET_ANYWHERE` is not set",
-        ),
+        ("patrol:\n  disk_min_gbb: 10\n", "2:3", "did you mean `disk_min_gb`?"),
+        ("patrol:\n  disk_min_gb: ten\n", "2:16", "the text \"ten\" where a number should be"),
+        ("patrol: {disk_min_gb: 1}\npatrol: {disk_min_gb: 2}\n", "2:1", "for the second time"),
+        ("patrol:\n  loss_plateau_patience: 0\n", "2:26", "cannot be 0"),
+        ("patrol:\n  disk_min_gb: ${NOT_SET_ANYWHERE}\n", "2:16", "`NOT_SET_ANYWHERE` is not set"),
         ("patrol:\n\tdisk_min_gb: 3\n", "2:1", "YAML takes no tabs"),
-        (
-            "runs:\n  - log: train.log\n",
-            "2:5",
-            "this run has no `name`",
-        ),
-        (
-            "severity_routing: {critical: [termnal]}\n",
-            "1:31",
-            "did you mean `terminal`?",
-        ),
+        ("runs:\n  - log: train.log\n", "2:5", "this run has no `name`"),
+        ("severity_routing: {critical: [termnal]}\n", "1:31", "did you mean `terminal`?"),
     ];
     for (mistake, place, expected) in table {
-        let scene = with_config(&format!(
-            "{mistake}{}",
-            if mistake.starts_with("runs") { "" } else { RUN }
-        ));
+        let scene = with_config(&format!("{mistake}{}", if mistake.starts_with("runs") { "" } else { RUN }));
         for command in ["patrol", "check"] {
             let answer = scene.run(&[command, "--config", "trainguard.yaml"]);
             assert_eq!(answer.code, 3, "{command} {mistake}: {answer:?}");
             assert_eq!(answer.stdout, "", "{command} {mistake}");
             let start = format!("trainguard: trainguard.yaml:{place}: ");
-            assert!(
-                answer.stderr.starts_with(&start),
-                "{command} {mistake}: {}",
-                answer.stderr
-            );
-            assert!(
-                answer.stderr.contains(expected),
-                "{command} {mistake}: {}",
-                answer.stderr
-            );
+            assert!(answer.stderr.starts_with(&start), "{command} {mistake}: {}", answer.stderr);
+            assert!(answer.stderr.contains(expected), "{command} {mistake}: {}", answer.stderr);
         }
         assert!(!scene.path(".trainguard").exists(), "{mistake}");
         assert!(!scene.path("agent_health.yaml").exists(), "{mistake}");
@@ -94,17 +55,8 @@ fn a_config_that_is_not_there_is_no_reason_to_look_elsewhere() {
     let scene = with_config(RUN);
     let answer = scene.run(&["patrol", "--config", "other.yaml"]);
     assert_eq!(answer.code, 3);
-    assert!(
-        answer
-            .stderr
-            .starts_with("trainguard: other.yaml: cannot read the config"),
-        "{answer:?}"
-    );
-    let answer = scene
-        .command(&["patrol"])
-        .env("TRAINGUARD_CONFIG", "gone")
-        .output()
-        .unwrap();
+    assert!(answer.stderr.starts_with("trainguard: other.yaml: cannot read the config"), "{answer:?}");
+    let answer = scene.command(&["patrol"]).env("TRAINGUARD_CONFIG", "gone").output().unwrap();
     assert_eq!(answer.status.code(), Some(3));
 }
 
@@ -112,18 +64,8 @@ fn a_config_that_is_not_there_is_no_reason_to_look_elsewhere() {
 fn without_config_and_log_the_two_commands_to_type_are_printed() {
     let answer = Scene::new().run(&["patrol"]);
     assert_eq!(answer.code, 3);
-    assert!(
-        answer
-            .stderr
-            .contains("\n  trainguard patrol --log train.log\n"),
-        "{answer:?}"
-    );
-    assert!(
-        answer
-            .stderr
-            .contains("> trainguard.yaml && trainguard patrol\n"),
-        "{answer:?}"
-    );
+    assert!(answer.stderr.contains("\n  trainguard patrol --log train.log\n"), "{answer:?}");
+    assert!(answer.stderr.contains("> trainguard.yaml && trainguard patrol\n"), "{answer:?}");
 }
 
 #[test]
@@ -139,10 +81,7 @@ fn a_config_that_guards_nothing_is_not_well() {
 fn a_run_that_the_config_does_not_have_is_answered_with_the_nearest() {
     let answer = with_config(RUN).run(&["patrol", "--run", "dmo"]);
     assert_eq!(answer.code, 3);
-    assert_eq!(
-        answer.stderr,
-        "trainguard: there is no run `dmo`: did you mean `demo`?\n"
-    );
+    assert_eq!(answer.stderr, "trainguard: there is no run `dmo`: did you mean `demo`?\n");
 }
 
 #[test]
@@ -152,18 +91,6 @@ fn what_is_not_in_effect_and_who_else_can_write_are_said_in_the_verdict() {
     std::fs::set_permissions(scene.path("trainguard.yaml"), mode).unwrap();
     let answer = scene.run(&["patrol"]);
     assert_eq!(answer.code, 0, "{answer:?}");
-    assert_eq!(
-        answer
-            .stdout
-            .matches("agents is not in effect in this version")
-            .count(),
-        1,
-        "{answer:?}"
-    );
-    assert!(
-        answer
-            .stdout
-            .contains("is writable by everybody: chmod go-w"),
-        "{answer:?}"
-    );
+    assert_eq!(answer.stdout.matches("agents is not in effect in this version").count(), 1, "{answer:?}");
+    assert!(answer.stdout.contains("is writable by everybody: chmod go-w"), "{answer:?}");
 }

@@ -25,16 +25,10 @@ pub(super) fn print(rows: &mut Rows, out: &mut impl Write) -> Result<(), Stop> {
     }
     let mut columns: Vec<Column> = Vec::new();
     for &metric in Metric::ALL {
-        let widest = first
-            .iter()
-            .filter_map(|row| row.values.get(metric))
-            .map(|value| brief(value).len())
-            .max();
+        let widest =
+            first.iter().filter_map(|row| row.values.get(metric)).map(|value| brief(value).len()).max();
         if let Some(widest) = widest {
-            columns.push(Column {
-                metric,
-                width: widest.max(metric.name().len()),
-            });
+            columns.push(Column { metric, width: widest.max(metric.name().len()) });
         }
     }
     let mut count = first.len() as u64;
@@ -43,11 +37,7 @@ pub(super) fn print(rows: &mut Rows, out: &mut impl Write) -> Result<(), Stop> {
     if !first.is_empty() {
         text.push_str(&format!("{:>8}", "line"));
         for column in &columns {
-            text.push_str(&format!(
-                "  {:>width$}",
-                column.metric.name(),
-                width = column.width
-            ));
+            text.push_str(&format!("  {:>width$}", column.metric.name(), width = column.width));
         }
         text.push('\n');
     }
@@ -65,11 +55,7 @@ pub(super) fn print(rows: &mut Rows, out: &mut impl Write) -> Result<(), Stop> {
         "" => "no training loss found".to_owned(),
         name => format!("the loss is '{name}'"),
     };
-    let attempts = if attempt > 1 {
-        format!(", {attempt} attempts")
-    } else {
-        String::new()
-    };
+    let attempts = if attempt > 1 { format!(", {attempt} attempts") } else { String::new() };
     writeln!(
         out,
         "{count} rows{attempts}; {loss}; {} records carried no numbers of training",

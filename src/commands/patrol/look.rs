@@ -117,7 +117,8 @@ fn is_another(facts: &ProcessFacts, held: &Held<'_>) -> bool {
 
 /// The narrowest mode among the log files.
 fn mode(path: &Path, facts: Option<&LogFacts>) -> u32 {
-    let read = |path: &Path| std::fs::metadata(path).map_or(ANY_MODE, |meta| meta.permissions().mode() & ANY_MODE);
+    let read =
+        |path: &Path| std::fs::metadata(path).map_or(ANY_MODE, |meta| meta.permissions().mode() & ANY_MODE);
     match facts {
         Some(facts) => facts.files.iter().fold(ANY_MODE, |mode, file| mode & read(&file.path)),
         None => read(path),

@@ -83,15 +83,27 @@ pub fn run(args: &Args, common: &Common, clock: &Clock, out: &mut dyn Write) -> 
         troubles.extend(patrol.write_health(keep, &outcomes).err().map(|error| chain(&error)));
     }
     let worst = outcomes.iter().map(|outcome| outcome.report.severity).max().unwrap_or_default();
-    let (reports, alerts): (Vec<_>, Vec<_>) = outcomes.into_iter().map(|outcome| (outcome.report, outcome.alerts)).unzip();
-    let report = Report { schema: SCHEMA, severity: worst, time: clock.wall(), runs: reports, agents: [], notes: config.notes.clone() };
+    let (reports, alerts): (Vec<_>, Vec<_>) =
+        outcomes.into_iter().map(|outcome| (outcome.report, outcome.alerts)).unzip();
+    let report = Report {
+        schema: SCHEMA,
+        severity: worst,
+        time: clock.wall(),
+        runs: reports,
+        agents: [],
+        notes: config.notes.clone(),
+    };
     let shown = patrol.print(out, &report, &alerts.concat())?;
     if let Some(keep) = &keep {
         troubles.extend(patrol.deliver(keep, out, shown));
     }
     complain(&troubles);
     let severity = if troubles.is_empty() { worst } else { worst.max(Severity::Unknown) };
-    Ok(if severity == Severity::Warning && args.fail_on == FailOn::Critical { 0 } else { severity.exit_code() })
+    Ok(if severity == Severity::Warning && args.fail_on == FailOn::Critical {
+        0
+    } else {
+        severity.exit_code()
+    })
 }
 
 /// Standard error is for what the tool itself could not do.
@@ -136,7 +148,14 @@ impl Patrol<'_> {
         let now = self.clock.wall();
         let log = run.log.as_deref();
         let Some(keep) = self.keep else {
-            return Ok(Held { run, state: State::new(&run.name, log, now), damage: None, asked: 0..0, whats: Vec::new(), _lock: None });
+            return Ok(Held {
+                run,
+                state: State::new(&run.name, log, now),
+                damage: None,
+                asked: 0..0,
+                whats: Vec::new(),
+                _lock: None,
+            });
         };
         let lock = keep.store.lock_run(&run.name, self.common.lock_wait)?;
         let Loaded { state, damage } = State::load(&keep.store, &run.name, log, now)?;
@@ -195,7 +214,9 @@ impl Patrol<'_> {
         state.advance(&self.clock.now);
         let report = verdict::report(&context, &state, &decision);
         if let Some(keep) = self.keep {
-            troubles.extend(self.keep_all(keep, &state, &decision.alerts, looked.mode).err().map(|error| chain(&error)));
+            troubles.extend(
+                self.keep_all(keep, &state, &decision.alerts, looked.mode).err().map(|error| chain(&error)),
+            );
         }
         Outcome { report, alerts: decision.alerts, troubles, mode: looked.mode }
     }
@@ -208,13 +229,22 @@ impl Patrol<'_> {
         state.save(&keep.store)
     }
 
+    /// The health file's sync makes the states beside it durable as well.
     fn write_health(&self, keep: &Keep, outcomes: &[Outcome]) -> Result<()> {
         let named = self.args.runs.is_empty() && self.args.log.is_none();
         let update = Update {
-            runs: outcomes.iter().map(|outcome| (outcome.report.name.clone(), verdict::health(&outcome.report, self.clock.wall()))).collect(),
+            runs: outcomes
+                .iter()
+                .map(|outcome| {
+                    (outcome.report.name.clone(), verdict::health(&outcome.report, self.clock.wall()))
+                })
+                .collect(),
             only: named.then(|| self.config.runs.iter().map(|run| run.name.clone()).collect()),
             mode: outcomes.iter().fold(0o666, |mode, outcome| mode & outcome.mode),
         };
+        if !keep.store.holds(&self.config.health_file) {
+            keep.store.sync()?;
+        }
         health::write(&keep.store, &self.config.health_file, update, self.clock.wall(), self.common.lock_wait)
     }
 
@@ -245,7 +275,10 @@ impl Patrol<'_> {
         let color = match self.common.color {
             Color::Always => true,
             Color::Never => false,
-            Color::Auto => io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
+            Color::Auto => {
+                io::stdout().is_terminal()
+                    && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+            }
         };
         text::Style { color, verbose: self.common.verbose > 0 }
     }
@@ -263,7 +296,9 @@ impl Patrol<'_> {
 /// A reader that went away is no fault.
 fn printed(written: io::Result<()>) -> Result<()> {
     match written {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Error::io("write to", Path::new("standard output"))(error)),
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Error::io("write to", Path::new("standard output"))(error))
+        }
         _ => Ok(()),
     }
 }

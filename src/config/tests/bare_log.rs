@@ -8,19 +8,10 @@ fn a_bare_log_looks_for_no_config_and_keeps_its_state_beside_itself() {
     let place = Place::with(&[("trainguard.yaml", "nonsense: 1\n"), ("run7/train.log", "")]);
     let config = place.log("run7/train.log").unwrap();
     assert!(config.files.is_empty());
-    assert_eq!(
-        config.runs[0].log.as_deref(),
-        Some(place.path("run7/train.log").as_path())
-    );
+    assert_eq!(config.runs[0].log.as_deref(), Some(place.path("run7/train.log").as_path()));
     assert_eq!(config.state_dir, place.path("run7/.trainguard"));
-    assert_eq!(
-        config.health_file,
-        place.path("run7/.trainguard/agent_health.yaml")
-    );
-    assert_eq!(
-        config.channels.file.unwrap(),
-        place.path("run7/.trainguard/alerts.log")
-    );
+    assert_eq!(config.health_file, place.path("run7/.trainguard/agent_health.yaml"));
+    assert_eq!(config.channels.file.unwrap(), place.path("run7/.trainguard/alerts.log"));
     assert!(config.notes.is_empty(), "{:?}", config.notes);
 }
 
@@ -35,10 +26,7 @@ fn with_a_config_its_runs_are_ignored_and_the_rest_applies() {
     ]);
     let config = place.load_with(|args| {
         args.config = vec!["d/c.yaml".into()];
-        args.log = Some(BareLog {
-            name: Some("mine".into()),
-            ..BareLog::new("run7/train.log")
-        });
+        args.log = Some(BareLog { name: Some("mine".into()), ..BareLog::new("run7/train.log") });
     });
     let config = config.unwrap();
     assert_eq!(config.runs.len(), 1);
@@ -56,14 +44,8 @@ fn the_made_up_name_is_the_same_from_everywhere_and_differs_between_logs() {
     let relative = name("run 7/train.log");
     let (start, digits) = relative.rsplit_once('-').unwrap();
     assert_eq!(start, "run_7-train");
-    assert!(
-        digits.len() == 6 && digits.chars().all(|c| c.is_ascii_hexdigit()),
-        "{relative}"
-    );
-    assert_eq!(
-        name(&place.path("run 7/train.log").display().to_string()),
-        relative
-    );
+    assert!(digits.len() == 6 && digits.chars().all(|c| c.is_ascii_hexdigit()), "{relative}");
+    assert_eq!(name(&place.path("run 7/train.log").display().to_string()), relative);
     assert_eq!(name("./run 7/./train.log"), relative);
     assert_eq!(name("link/train.log"), relative);
     assert_ne!(name("other/run 7/train.log"), relative);
@@ -72,16 +54,9 @@ fn the_made_up_name_is_the_same_from_everywhere_and_differs_between_logs() {
 
 #[test]
 fn every_made_up_name_is_a_valid_name() {
-    for log in [
-        "/x.log",
-        ".hidden/.log",
-        "-a/-b",
-        "é/ü.log",
-        "a/outbox",
-        "*/x.log",
-        "a/b.json",
-        &"x".repeat(250),
-    ] {
+    for log in
+        ["/x.log", ".hidden/.log", "-a/-b", "é/ü.log", "a/outbox", "*/x.log", "a/b.json", &"x".repeat(250)]
+    {
         let place = Place::new();
         let name = place.log(log).unwrap().runs[0].name.clone();
         assert_eq!(name_fault(&name), None, "{log}");
@@ -94,23 +69,10 @@ fn state_goes_elsewhere_where_the_one_beside_the_log_cannot_be_trusted() {
     let beside = place.path("run7/.trainguard");
     let elsewhere = |why: &str| {
         let config = place.log("run7/train.log").unwrap();
-        assert!(
-            config
-                .state_dir
-                .starts_with(place.path("home/.local/state/trainguard")),
-            "{why}"
-        );
+        assert!(config.state_dir.starts_with(place.path("home/.local/state/trainguard")), "{why}");
         assert!(config.health_file.starts_with(&config.state_dir));
-        let [note] = config.notes.as_slice() else {
-            panic!("{:?}", config.notes)
-        };
-        assert!(
-            note.starts_with(&format!(
-                "state is kept in {}: ",
-                config.state_dir.display()
-            )),
-            "{note}"
-        );
+        let [note] = config.notes.as_slice() else { panic!("{:?}", config.notes) };
+        assert!(note.starts_with(&format!("state is kept in {}: ", config.state_dir.display())), "{note}");
         assert!(note.contains(why), "{note}");
         config.state_dir
     };
@@ -118,11 +80,7 @@ fn state_goes_elsewhere_where_the_one_beside_the_log_cannot_be_trusted() {
     let first = elsewhere("is a symbolic link");
     fs::remove_file(&beside).unwrap();
     fs::File::create(&beside).unwrap();
-    assert_eq!(
-        elsewhere("is not a directory"),
-        first,
-        "the same log has the same place"
-    );
+    assert_eq!(elsewhere("is not a directory"), first, "the same log has the same place");
     fs::remove_file(&beside).unwrap();
     fs::create_dir(&beside).unwrap();
     fs::set_permissions(&beside, fs::Permissions::from_mode(0o777)).unwrap();
@@ -135,16 +93,8 @@ fn state_goes_elsewhere_where_the_one_beside_the_log_cannot_be_trusted() {
 fn state_goes_elsewhere_where_the_logs_directory_is_missing_or_read_only() {
     let place = Place::new();
     let config = place.log("gone/train.log").unwrap();
-    assert!(
-        config.state_dir.starts_with(place.path("home")),
-        "{:?}",
-        config.state_dir
-    );
-    assert!(
-        config.notes[0].contains("gone cannot be written to"),
-        "{:?}",
-        config.notes
-    );
+    assert!(config.state_dir.starts_with(place.path("home")), "{:?}", config.state_dir);
+    assert!(config.notes[0].contains("gone cannot be written to"), "{:?}", config.notes);
     // Root may write anywhere, so only others can be shown a closed directory.
     if rustix::process::geteuid().is_root() {
         return;
@@ -176,30 +126,14 @@ fn the_flags_of_a_bare_log_make_its_run() {
     let run = |process, checkpoints: Option<&str>| {
         let config = place.load_with(|args| {
             let checkpoints = checkpoints.map(PathBuf::from);
-            args.log = Some(BareLog {
-                process,
-                checkpoints,
-                ..BareLog::new("t.log")
-            });
+            args.log = Some(BareLog { process, checkpoints, ..BareLog::new("t.log") });
         });
         config.unwrap().runs.remove(0)
     };
-    assert_eq!(
-        run(Some(ProcessSpec::Pid(7)), None).process,
-        Some(ProcessSpec::Pid(7))
-    );
+    assert_eq!(run(Some(ProcessSpec::Pid(7)), None).process, Some(ProcessSpec::Pid(7)));
     let file = run(Some(ProcessSpec::PidFile("t.pid".into())), Some("ck"));
-    assert_eq!(
-        file.process,
-        Some(ProcessSpec::PidFile(place.path("t.pid")))
-    );
-    assert_eq!(
-        file.checkpoints,
-        Some(CheckpointSpec {
-            dir: place.path("ck"),
-            pattern: None
-        })
-    );
+    assert_eq!(file.process, Some(ProcessSpec::PidFile(place.path("t.pid"))));
+    assert_eq!(file.checkpoints, Some(CheckpointSpec { dir: place.path("ck"), pattern: None }));
 }
 
 #[test]
@@ -211,29 +145,15 @@ fn flags_that_cannot_be_are_named() {
     };
     assert!(said(BareLog::new("")).starts_with("--log is empty"));
     assert!(said(BareLog::new("a[.log")).starts_with("--log a[.log: not a usable glob"));
-    let named = BareLog {
-        name: Some("a/b".into()),
-        ..BareLog::new("t.log")
-    };
+    let named = BareLog { name: Some("a/b".into()), ..BareLog::new("t.log") };
     assert!(said(named).starts_with("--name 'a/b': a run's name is part of file names"));
-    let regex = BareLog {
-        process: Some(ProcessSpec::Match("(".into())),
-        ..BareLog::new("t.log")
-    };
-    assert_eq!(
-        said(regex),
-        "--match '(': not a usable regex: unclosed group"
-    );
+    let regex = BareLog { process: Some(ProcessSpec::Match("(".into())), ..BareLog::new("t.log") };
+    assert_eq!(said(regex), "--match '(': not a usable regex: unclosed group");
     let health = place.load_with(|args| {
         args.log = Some(BareLog::new("t.log"));
         args.health_file = Some("t.log".into());
     });
-    assert!(
-        health
-            .unwrap_err()
-            .to_string()
-            .starts_with("trainguard would write over the log")
-    );
+    assert!(health.unwrap_err().to_string().starts_with("trainguard would write over the log"));
 }
 
 #[test]

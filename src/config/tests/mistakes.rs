@@ -119,11 +119,7 @@ fn every_message_shows_the_line_that_it_names_with_the_caret_under_the_column() 
         let shown: Vec<&str> = said.lines().collect();
         let source = text.lines().nth(line - 1).unwrap_or_default();
         let plain = source.replace(['\t', '\u{1}'], " ");
-        assert_eq!(
-            shown[1].trim_end(),
-            format!(" {line} | {plain}").trim_end(),
-            "{said}"
-        );
+        assert_eq!(shown[1].trim_end(), format!(" {line} | {plain}").trim_end(), "{said}");
         assert_eq!(shown[2].chars().count(), 5 + column, "{said}");
         assert!(shown[2].ends_with('^'), "{said}");
     }
@@ -131,9 +127,7 @@ fn every_message_shows_the_line_that_it_names_with_the_caret_under_the_column() 
 
 #[test]
 fn a_key_in_the_wrong_section_is_sent_home() {
-    assert!(
-        mistake("training: {disk_min_gb: 3}").contains("`disk_min_gb` belongs under `patrol:`")
-    );
+    assert!(mistake("training: {disk_min_gb: 3}").contains("`disk_min_gb` belongs under `patrol:`"));
     assert!(mistake("patrol: {done_when: x}").contains("`done_when` belongs under `runs:`"));
     assert!(mistake("runs: [{name: a, pid: 3}]").contains("`pid` belongs under `process:`"));
 }
@@ -157,10 +151,7 @@ fn an_impossible_value_behind_an_alias_points_to_where_it_is_written() {
 fn the_alert_files_own_default_is_no_log_either() {
     let place = Place::with(&[("c.yaml", "runs: [{name: a, log: .trainguard/alerts.log}]\n")]);
     let said = place.load(&["c.yaml"]).unwrap_err().to_string();
-    assert!(
-        said.starts_with("trainguard would write over the log of the run `a`: /"),
-        "{said}"
-    );
+    assert!(said.starts_with("trainguard would write over the log of the run `a`: /"), "{said}");
 }
 
 #[test]
@@ -175,30 +166,19 @@ fn text_that_is_not_utf8_is_shown_where_it_stops_being_so() {
     let place = Place::new();
     place.put("c.yaml", b"runs: []\n# caf\xe9 here\n");
     let said = place.load(&["c.yaml"]).unwrap_err().to_string();
-    assert!(
-        said.starts_with("c.yaml:2:6: the byte 0xe9 here is not UTF-8\n 2 | # caf"),
-        "{said}"
-    );
+    assert!(said.starts_with("c.yaml:2:6: the byte 0xe9 here is not UTF-8\n 2 | # caf"), "{said}");
 }
 
 #[test]
 fn a_billion_laughs_are_refused_and_not_laughed() {
-    let mut text =
-        String::from("judge:\n  a0: &a0 [lol, lol, lol, lol, lol, lol, lol, lol, lol]\n");
+    let mut text = String::from("judge:\n  a0: &a0 [lol, lol, lol, lol, lol, lol, lol, lol, lol]\n");
     for level in 1..12 {
         let aliases = vec![format!("*a{}", level - 1); 9].join(", ");
         let _ = writeln!(text, "  a{level}: &a{level} [{aliases}]");
     }
-    assert!(
-        mistake(&text).contains("without aliases"),
-        "{}",
-        mistake(&text)
-    );
+    assert!(mistake(&text).contains("without aliases"), "{}", mistake(&text));
     let long = "x".repeat(100_000);
-    let text = format!(
-        "judge: &j '{long}'\nhistory: [{}]\n",
-        ["*j"; 1000].join(",")
-    );
+    let text = format!("judge: &j '{long}'\nhistory: [{}]\n", ["*j"; 1000].join(","));
     assert!(mistake(&text).contains("aliases"));
 }
 
@@ -214,10 +194,7 @@ fn what_is_no_file_of_a_sensible_size_is_refused_before_it_is_read() {
         ("big.yaml", "larger than 1 MiB"),
         ("empty", "a directory without any *.yaml or *.yml file"),
         ("fifo.yaml", "not a regular file"),
-        (
-            "missing.yaml",
-            "missing.yaml: cannot read the config: No such file",
-        ),
+        ("missing.yaml", "missing.yaml: cannot read the config: No such file"),
         ("", "the config's path is empty"),
     ];
     for (path, expected) in table {

@@ -46,10 +46,7 @@ impl Place {
     fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let home = dir.path().join("home").into_os_string();
-        Self {
-            dir,
-            env: vec![("HOME".into(), home)],
-        }
+        Self { dir, env: vec![("HOME".into(), home)] }
     }
 
     fn with(files: &[(&str, &str)]) -> Self {
@@ -111,7 +108,5 @@ fn mistake(text: &str) -> String {
 
 fn loaded(text: &str) -> Config {
     let place = Place::with(&[("c.yaml", text)]);
-    place
-        .load(&["c.yaml"])
-        .unwrap_or_else(|error| panic!("{error}"))
+    place.load(&["c.yaml"]).unwrap_or_else(|error| panic!("{error}"))
 }

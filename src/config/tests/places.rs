@@ -12,34 +12,23 @@ fn a_directory_gives_its_yaml_files_and_nothing_else() {
         ("d/.hidden.yaml", "nonsense: 1\n"),
         ("d/agent_health.yaml", "nonsense: 1\n"),
         ("d/agent_health_old.yaml", "nonsense: 1\n"),
-        (
-            "d/mine.yaml",
-            "schema: \"trainguard/health/1\"\nstatus: \"OK\"\n",
-        ),
+        ("d/mine.yaml", "schema: \"trainguard/health/1\"\nstatus: \"OK\"\n"),
         ("d/notes.txt", "nonsense: 1\n"),
         ("d/sub/c.yaml", "nonsense: 1\n"),
         ("d/dir.yaml/c.yaml", "nonsense: 1\n"),
     ]);
     let config = place.load(&["d"]).unwrap();
-    assert_eq!(
-        config.files,
-        [place.path("d/a.yaml"), place.path("d/b.yml")]
-    );
+    assert_eq!(config.files, [place.path("d/a.yaml"), place.path("d/b.yml")]);
     assert_eq!(config.state_dir, place.path("d/.trainguard"));
     assert_eq!(config.health_file, place.path("d/agent_health.yaml"));
 }
 
 #[test]
 fn a_section_in_two_files_is_refused_with_both_places() {
-    let place = Place::with(&[
-        ("d/a.yaml", "runs: []\npatrol: {}\n"),
-        ("d/b.yaml", "# x\npatrol: {}\n"),
-    ]);
+    let place = Place::with(&[("d/a.yaml", "runs: []\npatrol: {}\n"), ("d/b.yaml", "# x\npatrol: {}\n")]);
     let said = place.load(&["d"]).unwrap_err().to_string();
     assert!(
-        said.starts_with(
-            "d/b.yaml:2:1: the section `patrol` is also in another file, at d/a.yaml:2:1"
-        ),
+        said.starts_with("d/b.yaml:2:1: the section `patrol` is also in another file, at d/a.yaml:2:1"),
         "{said}"
     );
 }
@@ -47,14 +36,7 @@ fn a_section_in_two_files_is_refused_with_both_places() {
 #[test]
 fn the_same_file_named_twice_is_read_once() {
     let place = Place::with(&[("d/a.yaml", "patrol: {}\n")]);
-    assert_eq!(
-        place
-            .load(&["d", "d/a.yaml", "./d/a.yaml"])
-            .unwrap()
-            .files
-            .len(),
-        1
-    );
+    assert_eq!(place.load(&["d", "d/a.yaml", "./d/a.yaml"]).unwrap().files.len(), 1);
 }
 
 #[test]
@@ -62,11 +44,7 @@ fn the_config_is_looked_for_in_the_order_of_the_contract() {
     let mut place = Place::new();
     let named = |place: &Place| {
         let files = place.load(&[]).unwrap().files;
-        files[0]
-            .strip_prefix(place.dir.path())
-            .unwrap()
-            .display()
-            .to_string()
+        files[0].strip_prefix(place.dir.path()).unwrap().display().to_string()
     };
     place.put("home/.config/trainguard/x.yaml", b"");
     assert_eq!(named(&place), "home/.config/trainguard/x.yaml");
@@ -74,11 +52,7 @@ fn the_config_is_looked_for_in_the_order_of_the_contract() {
     place.put("xdg/trainguard/x.yaml", b"");
     assert_eq!(named(&place), "xdg/trainguard/x.yaml");
     fs::create_dir(place.path("trainguard")).unwrap();
-    assert_eq!(
-        named(&place),
-        "xdg/trainguard/x.yaml",
-        "a source tree is no config"
-    );
+    assert_eq!(named(&place), "xdg/trainguard/x.yaml", "a source tree is no config");
     place.put("trainguard/x.yaml", b"");
     assert_eq!(named(&place), "trainguard/x.yaml");
     place.put("trainguard.yaml", b"");
@@ -88,10 +62,7 @@ fn the_config_is_looked_for_in_the_order_of_the_contract() {
     assert_eq!(named(&place), "env.yaml");
     place.set("TRAINGUARD_CONFIG", "gone.yaml");
     let said = place.load(&[]).unwrap_err().to_string();
-    assert!(
-        said.contains("gone.yaml: cannot read") && said.contains("$TRAINGUARD_CONFIG"),
-        "{said}"
-    );
+    assert!(said.contains("gone.yaml: cannot read") && said.contains("$TRAINGUARD_CONFIG"), "{said}");
     place.set("TRAINGUARD_CONFIG", "");
     assert_eq!(named(&place), "trainguard.yaml");
 }
@@ -99,19 +70,12 @@ fn the_config_is_looked_for_in_the_order_of_the_contract() {
 #[test]
 fn the_xdg_config_keeps_its_state_in_the_xdg_state_directory_however_it_is_named() {
     let place = Place::with(&[("home/.config/trainguard/x.yaml", "")]);
-    for configs in [
-        vec![],
-        vec!["home/.config/trainguard"],
-        vec!["home/.config/trainguard/x.yaml"],
-    ] {
+    for configs in [vec![], vec!["home/.config/trainguard"], vec!["home/.config/trainguard/x.yaml"]] {
         let config = place.load(&configs).unwrap();
         let base = place.path("home/.local/state/trainguard");
         assert_eq!(config.state_dir, base.join(".trainguard"));
         assert_eq!(config.health_file, base.join("agent_health.yaml"));
-        assert_eq!(
-            config.channels.file.unwrap(),
-            base.join(".trainguard/alerts.log")
-        );
+        assert_eq!(config.channels.file.unwrap(), base.join(".trainguard/alerts.log"));
     }
 }
 
@@ -129,41 +93,21 @@ fn state_and_health_follow_flag_then_file_then_base() {
             args.health_file = health.map(PathBuf::from);
         });
         let config = config.unwrap();
-        let short = |path: &Path| {
-            path.strip_prefix(place.dir.path())
-                .unwrap()
-                .display()
-                .to_string()
-        };
+        let short = |path: &Path| path.strip_prefix(place.dir.path()).unwrap().display().to_string();
         (short(&config.state_dir), short(&config.health_file))
     };
     let pair = |state: &str, health: &str| (state.to_owned(), health.to_owned());
-    assert_eq!(
-        at("f/c.yaml", None, None),
-        pair("f/.trainguard", "f/agent_health.yaml")
-    );
-    assert_eq!(
-        at("d/c.yaml", None, None),
-        pair("d/st", "d/agent_health.yaml")
-    );
-    assert_eq!(
-        at("e/c.yaml", None, None),
-        pair("d/st".replace('d', "e").as_str(), "e/h.yaml")
-    );
-    assert_eq!(
-        at("d/c.yaml", Some("s"), None),
-        pair("s", "s/agent_health.yaml")
-    );
+    assert_eq!(at("f/c.yaml", None, None), pair("f/.trainguard", "f/agent_health.yaml"));
+    assert_eq!(at("d/c.yaml", None, None), pair("d/st", "d/agent_health.yaml"));
+    assert_eq!(at("e/c.yaml", None, None), pair("d/st".replace('d', "e").as_str(), "e/h.yaml"));
+    assert_eq!(at("d/c.yaml", Some("s"), None), pair("s", "s/agent_health.yaml"));
     assert_eq!(at("e/c.yaml", Some("s"), None), pair("s", "e/h.yaml"));
     assert_eq!(at("e/c.yaml", Some("s"), Some("h")), pair("s", "h"));
 }
 
 #[test]
 fn a_config_that_others_can_write_is_read_and_not_trusted() {
-    let place = Place::with(&[
-        ("d/a.yaml", "patrol: {disk_min_gb: 3}\n"),
-        ("d/b.yaml", "runs: []\n"),
-    ]);
+    let place = Place::with(&[("d/a.yaml", "patrol: {disk_min_gb: 3}\n"), ("d/b.yaml", "runs: []\n")]);
     assert!(place.load(&["d"]).unwrap().trusted);
     fs::set_permissions(place.path("d/a.yaml"), fs::Permissions::from_mode(0o666)).unwrap();
     let config = place.load(&["d"]).unwrap();
@@ -178,12 +122,6 @@ fn a_config_that_others_can_write_is_read_and_not_trusted() {
     );
     fs::set_permissions(place.path("d/a.yaml"), fs::Permissions::from_mode(0o644)).unwrap();
     fs::set_permissions(place.path("d"), fs::Permissions::from_mode(0o777)).unwrap();
-    assert!(
-        !place.load(&["d"]).unwrap().trusted,
-        "anybody can add a file to the directory"
-    );
-    assert!(
-        place.load(&["d/a.yaml"]).unwrap().trusted,
-        "the file alone was named"
-    );
+    assert!(!place.load(&["d"]).unwrap().trusted, "anybody can add a file to the directory");
+    assert!(place.load(&["d/a.yaml"]).unwrap().trusted, "the file alone was named");
 }

@@ -29,9 +29,8 @@ impl Pace {
     pub(super) fn push(&mut self, time: DateTime<Utc>) {
         self.rows += 1;
         let before = self.last.replace(time);
-        let Some(interval_ms) = before
-            .map(|before| time.timestamp_millis() - before.timestamp_millis())
-            .filter(|ms| *ms >= 0)
+        let Some(interval_ms) =
+            before.map(|before| time.timestamp_millis() - before.timestamp_millis()).filter(|ms| *ms >= 0)
         else {
             return;
         };
@@ -50,9 +49,6 @@ impl Pace {
 
     /// The slowest recent interval between two rows, seconds.
     pub fn slowest_s(&self) -> Option<f64> {
-        self.stretches
-            .iter()
-            .map(|(_, slowest)| *slowest)
-            .reduce(f64::max)
+        self.stretches.iter().map(|(_, slowest)| *slowest).reduce(f64::max)
     }
 }

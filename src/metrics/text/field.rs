@@ -10,11 +10,7 @@ use crate::metrics::names::{self, Name, Unit};
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Slot {
     /// A canonical metric's value; times `scale` it is in the canonical unit.
-    Value {
-        metric: Metric,
-        rank: u8,
-        scale: f64,
-    },
+    Value { metric: Metric, rank: u8, scale: f64 },
     /// A whole number of a position's second half: `10/1000`.
     Total { metric: Metric },
     /// A number under its own name, times `scale`.
@@ -43,12 +39,7 @@ pub(super) struct Field {
 
 impl Field {
     fn unnamed(start: usize, end: usize, slot: Slot) -> Self {
-        Self {
-            start,
-            end,
-            key: (start, start),
-            slot,
-        }
+        Self { start, end, key: (start, start), slot }
     }
 }
 
@@ -81,8 +72,7 @@ pub(super) fn fields(record: &[u8], times: &mut Times, fields: &mut Vec<Field>) 
         let begins = byte.is_ascii_digit()
             || (signed || byte == b'.')
                 && record.get(at + 1).is_some_and(|next| {
-                    next.is_ascii_digit()
-                        || signed && matches!(next, b'.' | b'n' | b'N' | b'i' | b'I')
+                    next.is_ascii_digit() || signed && matches!(next, b'.' | b'n' | b'N' | b'i' | b'I')
                 });
         if !begins {
             at += 1;
@@ -113,16 +103,9 @@ fn prefix(record: &[u8], fields: &mut Vec<Field>) -> usize {
         .iter()
         .find(|word| rest.starts_with(word))
         .map_or(0, |word| word.len());
-    let digits = rest[word..]
-        .iter()
-        .take_while(|byte| byte.is_ascii_digit())
-        .count();
+    let digits = rest[word..].iter().take_while(|byte| byte.is_ascii_digit()).count();
     let behind = &rest[word + digits..];
-    let labelled = if word > 0 {
-        behind.starts_with(b"]")
-    } else {
-        behind.starts_with(b": ")
-    };
+    let labelled = if word > 0 { behind.starts_with(b"]") } else { behind.starts_with(b": ") };
     if !(1..=5).contains(&digits) || !labelled {
         return 0;
     }
@@ -139,11 +122,7 @@ fn is_inside_word(record: &[u8], at: usize) -> bool {
 }
 
 fn word_end(record: &[u8], at: usize) -> usize {
-    at + record[at..]
-        .iter()
-        .take_while(|byte| byte.is_ascii_alphanumeric() || **byte == b'_')
-        .count()
-        .max(1)
+    at + record[at..].iter().take_while(|byte| byte.is_ascii_alphanumeric() || **byte == b'_').count().max(1)
 }
 
 /// The end of a run of digits and separators that is no number: `12:30:05`, `1.2.3`, `2024-10-15`.
@@ -153,9 +132,7 @@ pub(super) fn clock(record: &[u8], at: usize) -> Option<usize> {
     while let Some(byte) = record.get(end) {
         match byte {
             b'0'..=b'9' => {}
-            b':' | b'.' | b'-' | b'/'
-                if end > at && record.get(end + 1).is_some_and(u8::is_ascii_digit) =>
-            {
+            b':' | b'.' | b'-' | b'/' if end > at && record.get(end + 1).is_some_and(u8::is_ascii_digit) => {
                 match byte {
                     b'.' => points += 1,
                     b'/' => slashes += 1,
@@ -177,14 +154,10 @@ pub(super) fn bar(record: &[u8], at: usize) -> Option<usize> {
         _ => return None,
     };
     let limit = record.len().min(at + BAR);
-    let length = record[at + 1..limit]
-        .iter()
-        .position(|byte| *byte == drawn || *byte == b'\n' || *byte == b'\r')?;
+    let length =
+        record[at + 1..limit].iter().position(|byte| *byte == drawn || *byte == b'\n' || *byte == b'\r')?;
     let end = at + 1 + length;
-    let plain = drawn == b'|'
-        || record[at + 1..end]
-            .iter()
-            .all(|byte| matches!(byte, b'=' | b'>' | b'.'));
+    let plain = drawn == b'|' || record[at + 1..end].iter().all(|byte| matches!(byte, b'=' | b'>' | b'.'));
     (record[end] == drawn && plain).then_some(end)
 }
 
@@ -192,83 +165,40 @@ pub(super) fn bar(record: &[u8], at: usize) -> Option<usize> {
 fn push(record: &[u8], start: usize, end: usize, fields: &mut Vec<Field>) -> usize {
     let (unit, after) = unit_behind(record, end);
     let key = Key::in_front(record, start);
-    let per = key
-        .unit
-        .map_or(1.0, |(from, to)| key_scale(&record[from..to]));
-    let total = if unit.is_none() {
-        total_behind(record, end)
-    } else {
-        None
-    };
-    let attached_word = record
-        .get(after)
-        .is_some_and(|byte| byte.is_ascii_alphabetic() || *byte == b'_');
+    let per = key.unit.map_or(1.0, |(from, to)| key_scale(&record[from..to]));
+    let total = if unit.is_none() { total_behind(record, end) } else { None };
+    let attached_word = record.get(after).is_some_and(|byte| byte.is_ascii_alphabetic() || *byte == b'_');
     let slot = match (key.name(record), unit) {
         _ if attached_word => Slot::Number,
-        (Name::Metric(metric, rank), Some(Unit::Scale(scale))) => Slot::Value {
-            metric,
-            rank,
-            scale: scale * per,
-        },
-        (Name::Metric(metric, rank), None) => Slot::Value {
-            metric,
-            rank,
-            scale: per,
-        },
-        (_, Some(Unit::PerSecond)) => Slot::Value {
-            metric: Metric::Throughput,
-            rank: 3,
-            scale: 1.0,
-        },
-        (_, Some(Unit::SecondsPerStep(scale))) => Slot::Value {
-            metric: Metric::StepTimeS,
-            rank: 4,
-            scale,
-        },
+        (Name::Metric(metric, rank), Some(Unit::Scale(scale))) => {
+            Slot::Value { metric, rank, scale: scale * per }
+        }
+        (Name::Metric(metric, rank), None) => Slot::Value { metric, rank, scale: per },
+        (_, Some(Unit::PerSecond)) => Slot::Value { metric: Metric::Throughput, rank: 3, scale: 1.0 },
+        (_, Some(Unit::SecondsPerStep(scale))) => Slot::Value { metric: Metric::StepTimeS, rank: 4, scale },
         (Name::Setting, _) => Slot::Number,
-        (Name::Other, _) if total.is_some() && !key.strong => Slot::Value {
-            metric: Metric::Step,
-            rank: names::UNNAMED,
-            scale: 1.0,
-        },
+        (Name::Other, _) if total.is_some() && !key.strong => {
+            Slot::Value { metric: Metric::Step, rank: names::UNNAMED, scale: 1.0 }
+        }
         (Name::Other, unit) if key.start < key.end => {
-            let scale = if let Some(Unit::Scale(scale)) = unit {
-                scale * per
-            } else {
-                per
-            };
+            let scale = if let Some(Unit::Scale(scale)) = unit { scale * per } else { per };
             Slot::Other { scale }
         }
         (Name::Other, _) => Slot::Number,
     };
-    fields.push(Field {
-        start,
-        end,
-        key: (key.start, key.end),
-        slot,
-    });
+    fields.push(Field { start, end, key: (key.start, key.end), slot });
     let Some((from, to)) = total else {
         return skip_mean(record, after, fields);
     };
     let metric = match slot {
-        Slot::Value {
-            metric: Metric::Epoch,
-            ..
-        } => Some(Metric::TotalEpochs),
-        Slot::Value {
-            metric: Metric::Step,
-            ..
-        } => Some(Metric::TotalSteps),
+        Slot::Value { metric: Metric::Epoch, .. } => Some(Metric::TotalEpochs),
+        Slot::Value { metric: Metric::Step, .. } => Some(Metric::TotalSteps),
         _ => None,
     };
     if metric == Some(Metric::TotalSteps) {
         bracketed_epoch(record, start, fields);
     }
-    fields.push(Field::unnamed(
-        from,
-        to,
-        metric.map_or(Slot::Number, |metric| Slot::Total { metric }),
-    ));
+    fields.push(Field::unnamed(from, to, metric.map_or(Slot::Number, |metric| Slot::Total { metric })));
     to
 }
 
@@ -277,30 +207,20 @@ fn bracketed_epoch(record: &[u8], start: usize, fields: &mut [Field]) {
     let [.., epoch, _] = fields else { return };
     let joined = record.get(epoch.end..start) == Some(b"][");
     if joined && matches!(epoch.slot, Slot::Other { .. } | Slot::Number) {
-        epoch.slot = Slot::Value {
-            metric: Metric::Epoch,
-            rank: 2,
-            scale: 1.0,
-        };
+        epoch.slot = Slot::Value { metric: Metric::Epoch, rank: 2, scale: 1.0 };
     }
 }
 
 /// The unit behind a number and where it ends; a rate's unit may stand behind a space.
 fn unit_behind(record: &[u8], end: usize) -> (Option<Unit>, usize) {
-    let spaced = end
-        + record[end..]
-            .iter()
-            .take_while(|byte| **byte == b' ')
-            .count();
+    let spaced = end + record[end..].iter().take_while(|byte| **byte == b' ').count();
     let length = record[spaced..]
         .iter()
         .take_while(|byte| byte.is_ascii_alphabetic() || matches!(byte, b'/' | b'%'))
         .count();
     let word = &record[spaced..spaced + length];
     match names::unit(word) {
-        Some(unit)
-            if spaced == end || matches!(unit, Unit::PerSecond | Unit::SecondsPerStep(_)) =>
-        {
+        Some(unit) if spaced == end || matches!(unit, Unit::PerSecond | Unit::SecondsPerStep(_)) => {
             (Some(unit), spaced + length)
         }
         _ => (None, end),
@@ -309,35 +229,21 @@ fn unit_behind(record: &[u8], end: usize) -> (Option<Unit>, usize) {
 
 /// The digits behind `/`: the total of a position. Not where a third number follows, as in a date.
 fn total_behind(record: &[u8], end: usize) -> Option<(usize, usize)> {
-    let spaces = |at: usize| {
-        at + record[at..]
-            .iter()
-            .take_while(|byte| **byte == b' ')
-            .count()
-    };
+    let spaces = |at: usize| at + record[at..].iter().take_while(|byte| **byte == b' ').count();
     let slash = spaces(end);
     if record.get(slash) != Some(&b'/') {
         return None;
     }
     let from = spaces(slash + 1);
-    let to = from
-        + record[from..]
-            .iter()
-            .take_while(|byte| byte.is_ascii_digit())
-            .count();
-    let word = record
-        .get(to)
-        .is_some_and(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'/' | b'_' | b'.'));
+    let to = from + record[from..].iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let word =
+        record.get(to).is_some_and(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'/' | b'_' | b'.'));
     (to > from && !word).then_some((from, to))
 }
 
 /// `5.254 (5.1)`: the number in brackets is the running mean of the one before it.
 fn skip_mean(record: &[u8], end: usize, fields: &mut Vec<Field>) -> usize {
-    let open = end
-        + record[end..]
-            .iter()
-            .take_while(|byte| **byte == b' ')
-            .count();
+    let open = end + record[end..].iter().take_while(|byte| **byte == b' ').count();
     if record.get(open) != Some(&b'(') {
         return end;
     }
@@ -354,9 +260,7 @@ fn skip_mean(record: &[u8], end: usize, fields: &mut Vec<Field>) -> usize {
 fn key_scale(unit: &[u8]) -> f64 {
     match (names::unit(unit), number::read(unit)) {
         (Some(Unit::Scale(scale)), _) => scale,
-        (_, Some((scale, length))) if length == unit.len() && scale > 0.0 && scale.is_finite() => {
-            scale
-        }
+        (_, Some((scale, length))) if length == unit.len() && scale > 0.0 && scale.is_finite() => scale,
         _ => 1.0,
     }
 }
@@ -392,10 +296,8 @@ impl Key {
                 break;
             }
         }
-        if let Some(quote) = at
-            .checked_sub(1)
-            .map(|before| record[before])
-            .filter(|byte| matches!(byte, b'"' | b'\''))
+        if let Some(quote) =
+            at.checked_sub(1).map(|before| record[before]).filter(|byte| matches!(byte, b'"' | b'\''))
         {
             let open = memchr::memrchr(quote, &record[..at - 1]);
             (key.start, key.end) = open.map_or((at, at), |open| (open + 1, at - 1));
@@ -415,11 +317,7 @@ impl Key {
 
     fn name(&self, record: &[u8]) -> Name {
         let name = &record[self.start..self.end];
-        if name.starts_with(b"--") || name.is_empty() {
-            Name::Other
-        } else {
-            names::classify(name)
-        }
+        if name.starts_with(b"--") || name.is_empty() { Name::Other } else { names::classify(name) }
     }
 }
 
@@ -458,18 +356,12 @@ fn peel(record: &[u8], number: usize) -> usize {
 fn phrase(record: &[u8], end: usize) -> usize {
     let mut start = end;
     for _ in 0..SPACED_WORDS {
-        let gap = if start == end {
-            start
-        } else {
-            start - usize::from(start > 0 && record[start - 1] == b' ')
-        };
+        let gap =
+            if start == end { start } else { start - usize::from(start > 0 && record[start - 1] == b' ') };
         let mut at = gap;
         while at > 0
             && (record[at - 1].is_ascii_alphanumeric()
-                || matches!(
-                    record[at - 1],
-                    b'_' | b'.' | b'/' | b'-' | b'@' | b'#' | b'%'
-                )
+                || matches!(record[at - 1], b'_' | b'.' | b'/' | b'-' | b'@' | b'#' | b'%')
                 || record[at - 1] >= 0x80)
         {
             at -= 1;

@@ -39,17 +39,12 @@ const MEASURES: &[Metric] = &[
 ];
 
 /// Metrics that make a record a row beside a step.
-const PACE: &[Metric] = &[
-    Metric::Lr,
-    Metric::Throughput,
-    Metric::StepTimeS,
-    Metric::Mfu,
-];
+const PACE: &[Metric] = &[Metric::Lr, Metric::Throughput, Metric::StepTimeS, Metric::Mfu];
 
 /// A record without any of these carries no row and no header: looked for without case.
 const STEMS: &[&str] = &[
-    "loss", "cost", "xent", "trl", "nll", "norm", "grad", "acc", "ppl", "perplex", "reward",
-    "return", "kl", "entropy", "success", "epoch", "step", "iter", "损失",
+    "loss", "cost", "xent", "trl", "nll", "norm", "grad", "acc", "ppl", "perplex", "reward", "return", "kl",
+    "entropy", "success", "epoch", "step", "iter", "损失",
 ];
 
 /// Records with one of these carry numbers that belong to no row: a framework's final summary, a
@@ -98,10 +93,7 @@ pub struct Extractor {
 impl Extractor {
     /// An extractor that fills [`Row::other`] too.
     pub fn with_other() -> Self {
-        Self {
-            with_other: true,
-            ..Self::default()
-        }
+        Self { with_other: true, ..Self::default() }
     }
 
     /// The row that was read last.
@@ -195,9 +187,7 @@ impl Extractor {
                 (Slot::Value { metric, scale, .. }, Some(value)) => {
                     assign(&mut self.row.values, metric, value * scale)
                 }
-                (Slot::Total { metric }, Some(value)) => {
-                    assign(&mut self.row.values, metric, value)
-                }
+                (Slot::Total { metric }, Some(value)) => assign(&mut self.row.values, metric, value),
                 (Slot::Other { scale }, Some(value)) if self.with_other => {
                     self.row.other.push((
                         String::from_utf8_lossy(&record[field.key.0..field.key.1]).into_owned(),
@@ -228,11 +218,8 @@ impl Extractor {
         if self.spent > CREDIT && self.spent % 64 != 0 {
             return;
         }
-        let mut shape = if self.shapes.len() < SHAPES {
-            Shape::default()
-        } else {
-            self.shapes.pop().unwrap_or_default()
-        };
+        let mut shape =
+            if self.shapes.len() < SHAPES { Shape::default() } else { self.shapes.pop().unwrap_or_default() };
         if shape.learn(record, fields, self.with_other, elected) {
             self.shapes.insert(0, shape);
         }
@@ -243,12 +230,7 @@ impl Extractor {
 fn has_stem(record: &[u8]) -> bool {
     static FOUND: OnceLock<Option<AhoCorasick>> = OnceLock::new();
     FOUND
-        .get_or_init(|| {
-            AhoCorasick::builder()
-                .ascii_case_insensitive(true)
-                .build(STEMS)
-                .ok()
-        })
+        .get_or_init(|| AhoCorasick::builder().ascii_case_insensitive(true).build(STEMS).ok())
         .as_ref()
         .is_none_or(|stems| stems.is_match(record))
 }
@@ -259,17 +241,10 @@ fn has_stem(record: &[u8]) -> bool {
 fn resolve(context: &mut FileContext, record: &[u8], fields: &mut [Field]) -> bool {
     let other = |field: &mut Field| {
         if let Slot::Value { scale, .. } = field.slot {
-            field.slot = if field.key.0 < field.key.1 {
-                Slot::Other { scale }
-            } else {
-                Slot::Number
-            };
+            field.slot = if field.key.0 < field.key.1 { Slot::Other { scale } } else { Slot::Number };
         }
     };
-    if SUMMARIES
-        .iter()
-        .any(|summary| memchr::memmem::find(record, summary).is_some())
-    {
+    if SUMMARIES.iter().any(|summary| memchr::memmem::find(record, summary).is_some()) {
         fields.iter_mut().for_each(other);
     }
     if speaks_of_held_out(record, fields) {
@@ -295,18 +270,14 @@ fn resolve(context: &mut FileContext, record: &[u8], fields: &mut [Field]) -> bo
         && first_step(record, fields, best);
     if at != usize::MAX && !evaluated_first && loss < context.loss_rank {
         context.loss_rank = loss;
-        context.loss_name = String::from_utf8_lossy(&record[fields[at].key.0..fields[at].key.1])
-            .chars()
-            .take(40)
-            .collect();
+        context.loss_name =
+            String::from_utf8_lossy(&record[fields[at].key.0..fields[at].key.1]).chars().take(40).collect();
     }
     if loss > context.loss_rank || evaluated_first {
         best[Metric::Loss as usize].1 = usize::MAX;
     }
     // A bar counts steps of anything; only a measure beside it says that it is training.
-    let measured = MEASURES
-        .iter()
-        .any(|metric| best[*metric as usize].1 != usize::MAX);
+    let measured = MEASURES.iter().any(|metric| best[*metric as usize].1 != usize::MAX);
     if best[Metric::Step as usize].0 == names::UNNAMED && !measured {
         best[Metric::Step as usize].1 = usize::MAX;
     }
@@ -324,9 +295,7 @@ fn resolve(context: &mut FileContext, record: &[u8], fields: &mut [Field]) -> bo
 /// An evaluation in front of the first step (`step 0: train loss 6.07, val loss 6.05`) is no row of
 /// training.
 fn first_step(record: &[u8], fields: &[Field], best: [(u8, usize); super::METRICS]) -> bool {
-    fields
-        .get(best[Metric::Step as usize].1)
-        .is_some_and(|field| &record[field.start..field.end] == b"0")
+    fields.get(best[Metric::Step as usize].1).is_some_and(|field| &record[field.start..field.end] == b"0")
 }
 
 /// A total whose own step lost to another one is the total of something else.
@@ -336,19 +305,8 @@ fn totals_follow_their_steps(fields: &mut [Field]) {
             let whole = |slot| {
                 matches!(
                     (slot, metric),
-                    (
-                        Slot::Value {
-                            metric: Metric::Step,
-                            ..
-                        },
-                        Metric::TotalSteps
-                    ) | (
-                        Slot::Value {
-                            metric: Metric::Epoch,
-                            ..
-                        },
-                        Metric::TotalEpochs
-                    )
+                    (Slot::Value { metric: Metric::Step, .. }, Metric::TotalSteps)
+                        | (Slot::Value { metric: Metric::Epoch, .. }, Metric::TotalEpochs)
                 )
             };
             if !whole(fields[index - 1].slot) {
@@ -360,15 +318,15 @@ fn totals_follow_their_steps(fields: &mut [Field]) {
 
 /// Whether a word before the first measurement says that all of them are of held-out data.
 fn speaks_of_held_out(record: &[u8], fields: &[Field]) -> bool {
-    let measurement = |field: &&Field| matches!(field.slot, Slot::Value { metric, .. } if MEASURES.contains(&metric));
+    let measurement =
+        |field: &&Field| matches!(field.slot, Slot::Value { metric, .. } if MEASURES.contains(&metric));
     let Some(first) = fields.iter().find(measurement) else {
         return false;
     };
     let text = &record[..first.key.0.min(first.start)];
     // What a progress bar that was left standing says is not about this record.
     let text = memchr::memmem::rfind(text, b"it/s]").map_or(text, |bar| &text[bar..]);
-    text.split(|byte| !byte.is_ascii_alphanumeric() && *byte != b'_')
-        .any(names::is_held_out)
+    text.split(|byte| !byte.is_ascii_alphanumeric() && *byte != b'_').any(names::is_held_out)
 }
 
 /// Remembers what a header line says for the rows below it.
@@ -376,16 +334,8 @@ fn announce(context: &mut FileContext, fields: &[Field], values: &Values) {
     if let Some(epoch) = values.get(Metric::Epoch) {
         context.epoch = Some(epoch);
     }
-    let global = fields.iter().any(|field| {
-        matches!(
-            field.slot,
-            Slot::Value {
-                metric: Metric::Step,
-                rank: 0,
-                ..
-            }
-        )
-    });
+    let global =
+        fields.iter().any(|field| matches!(field.slot, Slot::Value { metric: Metric::Step, rank: 0, .. }));
     if global && let Some(step) = values.get(Metric::Step) {
         context.step = Some(step);
     }

@@ -2,8 +2,8 @@
 
 /// 10^0 to 10^22: the powers of ten that a double holds exactly.
 const EXACT: [f64; 23] = [
-    1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16,
-    1e17, 1e18, 1e19, 1e20, 1e21, 1e22,
+    1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18,
+    1e19, 1e20, 1e21, 1e22,
 ];
 
 /// Integers up to here are exact in a double, so that one division rounds correctly.
@@ -80,23 +80,16 @@ fn grouped(bytes: &[u8], signed: usize, negative: bool) -> Option<(f64, usize)> 
 }
 
 fn not_finite(bytes: &[u8], at: usize, negative: bool) -> Option<(f64, usize)> {
-    const SPELLINGS: [(&[u8], f64); 3] = [
-        (b"nan", f64::NAN),
-        (b"infinity", f64::INFINITY),
-        (b"inf", f64::INFINITY),
-    ];
+    const SPELLINGS: [(&[u8], f64); 3] =
+        [(b"nan", f64::NAN), (b"infinity", f64::INFINITY), (b"inf", f64::INFINITY)];
     let rest = bytes.get(at..)?;
     let first = rest.first()? | 0x20;
     if first != b'n' && first != b'i' {
         return None;
     }
     for (spelling, value) in SPELLINGS {
-        let ends = |next: Option<&u8>| {
-            next.is_none_or(|byte| !byte.is_ascii_alphanumeric() && *byte != b'_')
-        };
-        if rest
-            .get(..spelling.len())
-            .is_some_and(|word| word.eq_ignore_ascii_case(spelling))
+        let ends = |next: Option<&u8>| next.is_none_or(|byte| !byte.is_ascii_alphanumeric() && *byte != b'_');
+        if rest.get(..spelling.len()).is_some_and(|word| word.eq_ignore_ascii_case(spelling))
             && ends(rest.get(spelling.len()))
         {
             return Some((if negative { -value } else { value }, at + spelling.len()));
@@ -108,10 +101,7 @@ fn not_finite(bytes: &[u8], at: usize, negative: bool) -> Option<(f64, usize)> {
 /// What the Microsoft run time prints: `1.#IND`, `-1.#INF00`, `1.#QNAN`.
 fn legacy_not_finite(bytes: &[u8], hash: usize, negative: bool) -> Option<(f64, usize)> {
     let word = bytes.get(hash + 1..)?;
-    let length = word
-        .iter()
-        .take_while(|byte| byte.is_ascii_alphanumeric())
-        .count();
+    let length = word.iter().take_while(|byte| byte.is_ascii_alphanumeric()).count();
     let value = if word.starts_with(b"INF") {
         f64::INFINITY
     } else if word.starts_with(b"IND") || word.starts_with(b"QNAN") || word.starts_with(b"SNAN") {
@@ -149,19 +139,8 @@ mod tests {
 
     #[test]
     fn what_is_not_finite_is_read_in_every_spelling() {
-        for text in [
-            "nan",
-            "NaN",
-            "-nan",
-            "NAN,",
-            "1.#IND",
-            "-1.#IND00",
-            "1.#QNAN",
-        ] {
-            assert!(
-                read(text.as_bytes()).is_some_and(|(value, _)| value.is_nan()),
-                "{text}"
-            );
+        for text in ["nan", "NaN", "-nan", "NAN,", "1.#IND", "-1.#IND00", "1.#QNAN"] {
+            assert!(read(text.as_bytes()).is_some_and(|(value, _)| value.is_nan()), "{text}");
         }
         for (text, value) in [
             ("inf", f64::INFINITY),
@@ -169,11 +148,7 @@ mod tests {
             ("Infinity}", f64::INFINITY),
             ("1.#INF", f64::INFINITY),
         ] {
-            assert_eq!(
-                read(text.as_bytes()).map(|(value, _)| value),
-                Some(value),
-                "{text}"
-            );
+            assert_eq!(read(text.as_bytes()).map(|(value, _)| value), Some(value), "{text}");
         }
     }
 

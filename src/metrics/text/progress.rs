@@ -124,11 +124,7 @@ impl FileContext {
         let counts = values.get(Metric::Loss).is_some() || self.loss_rank == u8::MAX;
         if let Some(step) = values.get(Metric::Step) {
             if counts
-                && self.track.advance(
-                    step,
-                    values.get(Metric::Epoch),
-                    values.get(Metric::TotalSteps),
-                )
+                && self.track.advance(step, values.get(Metric::Epoch), values.get(Metric::TotalSteps))
                 && !std::mem::take(&mut self.begun)
             {
                 self.attempt += 1;
@@ -143,32 +139,22 @@ impl Track {
     /// Takes the next step; true where it fell back and an attempt begins.
     fn advance(&mut self, step: f64, epoch: Option<f64>, total: Option<f64>) -> bool {
         let Some(last) = self.last.replace(step) else {
-            *self = Self {
-                last: Some(step),
-                first: step,
-                top: step,
-                epoch,
-                ..Self::default()
-            };
+            *self = Self { last: Some(step), first: step, top: step, epoch, ..Self::default() };
             return false;
         };
         let earlier = self.epoch;
         self.epoch = epoch.or(earlier);
         if step >= last {
-            self.rise = if step > last {
-                (step - last).max(self.rise / 2.0)
-            } else {
-                self.rise
-            };
+            self.rise = if step > last { (step - last).max(self.rise / 2.0) } else { self.rise };
             self.top = self.top.max(step);
             return false;
         }
-        let new_epoch = matches!((earlier, epoch), (Some(earlier), Some(epoch)) if epoch > earlier && epoch != step);
-        let complete = total
-            .is_some_and(|total| total > 0.0 && self.top >= 0.9 * total && step <= 0.1 * total);
+        let new_epoch =
+            matches!((earlier, epoch), (Some(earlier), Some(epoch)) if epoch > earlier && epoch != step);
+        let complete =
+            total.is_some_and(|total| total > 0.0 && self.top >= 0.9 * total && step <= 0.1 * total);
         if new_epoch
-            || complete
-                && !matches!((earlier, epoch), (Some(earlier), Some(epoch)) if epoch < earlier)
+            || complete && !matches!((earlier, epoch), (Some(earlier), Some(epoch)) if epoch < earlier)
         {
             // A restart from the step's lowest value; a resumed global step goes on instead.
             self.base += total.filter(|total| *total >= self.top).unwrap_or(self.top);
@@ -179,13 +165,7 @@ impl Track {
         if self.top - step <= JITTER_RISES * self.rise && !restarted {
             return false;
         }
-        *self = Self {
-            last: Some(step),
-            first: step,
-            top: step,
-            epoch: self.epoch,
-            ..Self::default()
-        };
+        *self = Self { last: Some(step), first: step, top: step, epoch: self.epoch, ..Self::default() };
         true
     }
 }
@@ -200,10 +180,7 @@ mod tests {
         rows.iter().map(|row| step(&mut context, *row)).collect()
     }
 
-    fn step(
-        context: &mut FileContext,
-        (step, epoch, total): (f64, Option<f64>, Option<f64>),
-    ) -> (u32, f64) {
+    fn step(context: &mut FileContext, (step, epoch, total): (f64, Option<f64>, Option<f64>)) -> (u32, f64) {
         let mut row = Row::default();
         for (metric, value) in [
             (Metric::Step, Some(step)),
@@ -220,39 +197,22 @@ mod tests {
     }
 
     fn plain(steps: &[f64]) -> Vec<u32> {
-        walk(
-            &steps
-                .iter()
-                .map(|step| (*step, None, None))
-                .collect::<Vec<_>>(),
-        )
-        .into_iter()
-        .map(|(attempt, _)| attempt)
-        .collect()
+        walk(&steps.iter().map(|step| (*step, None, None)).collect::<Vec<_>>())
+            .into_iter()
+            .map(|(attempt, _)| attempt)
+            .collect()
     }
 
     #[test]
     fn a_step_that_falls_back_begins_an_attempt() {
-        assert_eq!(
-            plain(&[10.0, 20.0, 30.0, 40.0, 10.0, 20.0]),
-            [1, 1, 1, 1, 2, 2]
-        );
-        assert_eq!(
-            plain(&[100.0, 110.0, 120.0, 130.0, 140.0, 100.0]),
-            [1, 1, 1, 1, 1, 2]
-        );
-        assert_eq!(
-            plain(&[1000.0, 1001.0, 1002.0, 900.0, 901.0]),
-            [1, 1, 1, 2, 2]
-        );
+        assert_eq!(plain(&[10.0, 20.0, 30.0, 40.0, 10.0, 20.0]), [1, 1, 1, 1, 2, 2]);
+        assert_eq!(plain(&[100.0, 110.0, 120.0, 130.0, 140.0, 100.0]), [1, 1, 1, 1, 1, 2]);
+        assert_eq!(plain(&[1000.0, 1001.0, 1002.0, 900.0, 901.0]), [1, 1, 1, 2, 2]);
     }
 
     #[test]
     fn interleaved_ranks_are_one_attempt() {
-        assert_eq!(
-            plain(&[0.0, 0.0, 10.0, 0.0, 10.0, 20.0, 10.0, 30.0, 20.0, 30.0]),
-            [1; 10]
-        );
+        assert_eq!(plain(&[0.0, 0.0, 10.0, 0.0, 10.0, 20.0, 10.0, 30.0, 20.0, 30.0]), [1; 10]);
     }
 
     #[test]
@@ -284,11 +244,7 @@ mod tests {
         assert_eq!(step(&mut context, (10.0, None, None)).0, 2);
         assert_eq!(step(&mut context, (11.0, None, None)).0, 2);
         assert_eq!(step(&mut context, (12.0, None, None)).0, 2);
-        assert_eq!(
-            step(&mut context, (1.0, None, None)).0,
-            2,
-            "the same restart"
-        );
+        assert_eq!(step(&mut context, (1.0, None, None)).0, 2, "the same restart");
         context.begin_read();
         assert_eq!(step(&mut context, (2.0, None, None)).0, 2);
         assert_eq!(step(&mut context, (3.0, None, None)).0, 2);

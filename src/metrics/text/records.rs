@@ -18,16 +18,10 @@ pub struct End {
 #[inline]
 pub fn end(bytes: &[u8], at: usize) -> End {
     match memchr::memchr2(b'\n', b'\r', &bytes[at..]) {
-        Some(found) => ending(bytes, at + found).unwrap_or(End {
-            end: bytes.len(),
-            next: bytes.len(),
-            line: false,
-        }),
-        None => End {
-            end: bytes.len(),
-            next: bytes.len(),
-            line: false,
-        },
+        Some(found) => {
+            ending(bytes, at + found).unwrap_or(End { end: bytes.len(), next: bytes.len(), line: false })
+        }
+        None => End { end: bytes.len(), next: bytes.len(), line: false },
     }
 }
 
@@ -35,21 +29,9 @@ pub fn end(bytes: &[u8], at: usize) -> End {
 #[inline]
 pub(super) fn ending(bytes: &[u8], at: usize) -> Option<End> {
     match bytes.get(at) {
-        Some(b'\n') => Some(End {
-            end: at,
-            next: at + 1,
-            line: true,
-        }),
-        Some(b'\r') if bytes.get(at + 1) == Some(&b'\n') => Some(End {
-            end: at,
-            next: at + 2,
-            line: true,
-        }),
-        Some(b'\r') => Some(End {
-            end: at,
-            next: at + 1,
-            line: false,
-        }),
+        Some(b'\n') => Some(End { end: at, next: at + 1, line: true }),
+        Some(b'\r') if bytes.get(at + 1) == Some(&b'\n') => Some(End { end: at, next: at + 2, line: true }),
+        Some(b'\r') => Some(End { end: at, next: at + 1, line: false }),
         _ => None,
     }
 }
@@ -85,12 +67,7 @@ mod tests {
     fn carriage_returns_end_records_and_newlines_end_lines() {
         assert_eq!(
             split(b"a\r\nb\rc\nd"),
-            [
-                (&b"a"[..], true),
-                (&b"b"[..], false),
-                (&b"c"[..], true),
-                (&b"d"[..], false)
-            ]
+            [(&b"a"[..], true), (&b"b"[..], false), (&b"c"[..], true), (&b"d"[..], false)]
         );
     }
 

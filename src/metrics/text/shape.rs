@@ -62,13 +62,7 @@ enum Taken {
 
 impl Shape {
     /// Learns the shape of a record from its resolved fields. False where it could mislead.
-    pub(super) fn learn(
-        &mut self,
-        record: &[u8],
-        fields: &[Field],
-        with_other: bool,
-        elected: u8,
-    ) -> bool {
+    pub(super) fn learn(&mut self, record: &[u8], fields: &[Field], with_other: bool, elected: u8) -> bool {
         self.pieces.clear();
         self.text.clear();
         self.names.clear();
@@ -79,14 +73,9 @@ impl Shape {
             // A sign or point in front of a slot, or a lone separator between two, can change what
             // the digits beside it mean.
             let total = matches!(field.slot, Slot::Total { .. });
-            if literal
-                .last()
-                .is_some_and(|byte| matches!(byte, b'-' | b'+' | b'.'))
+            if literal.last().is_some_and(|byte| matches!(byte, b'-' | b'+' | b'.'))
                 && !matches!(field.slot, Slot::Bar(_))
-                || at > 0
-                    && literal.len() == 1
-                    && matches!(literal[0], b':' | b'.' | b'/' | b'-')
-                    && !total
+                || at > 0 && literal.len() == 1 && matches!(literal[0], b':' | b'.' | b'/' | b'-') && !total
             {
                 return false;
             }
@@ -94,9 +83,7 @@ impl Shape {
                 Slot::Value { metric, scale, .. } => Taken::Value(metric, scale),
                 Slot::Total { metric } => Taken::Total(metric),
                 Slot::Other { scale } if with_other => {
-                    self.names.push(
-                        String::from_utf8_lossy(&record[field.key.0..field.key.1]).into_owned(),
-                    );
+                    self.names.push(String::from_utf8_lossy(&record[field.key.0..field.key.1]).into_owned());
                     Taken::Other(self.names.len() as u32 - 1, scale)
                 }
                 Slot::Other { .. } | Slot::Number => Taken::Number,
@@ -113,17 +100,9 @@ impl Shape {
     }
 
     fn push(&mut self, literal: &[u8], first: bool, slot: Taken) {
-        let bare = if first {
-            literal
-        } else {
-            literal.trim_ascii_start_spaces()
-        };
+        let bare = if first { literal } else { literal.trim_ascii_start_spaces() };
         let core = bare.trim_ascii_end_spaces();
-        let before = if bare.len() < literal.len() {
-            Gap::Some
-        } else {
-            Gap::None
-        };
+        let before = if bare.len() < literal.len() { Gap::Some } else { Gap::None };
         let after = match (core.len() < bare.len(), first && core.is_empty()) {
             _ if slot == Taken::End => Gap::Any,
             (_, true) => Gap::Any,
@@ -135,11 +114,7 @@ impl Shape {
         let mut head = [0; 8];
         let count = core.len().min(8);
         head[..count].copy_from_slice(&core[..count]);
-        let mask = if count == 8 {
-            u64::MAX
-        } else {
-            (1 << (8 * count)) - 1
-        };
+        let mask = if count == 8 { u64::MAX } else { (1 << (8 * count)) - 1 };
         self.pieces.push(Piece {
             before,
             head: u64::from_le_bytes(head),
@@ -153,13 +128,7 @@ impl Shape {
 
     /// Reads the record at `at` if it has this shape: its end, with the row filled.
     #[inline]
-    pub(super) fn read(
-        &self,
-        bytes: &[u8],
-        at: usize,
-        row: &mut Row,
-        times: &mut Times,
-    ) -> Option<End> {
+    pub(super) fn read(&self, bytes: &[u8], at: usize, row: &mut Row, times: &mut Times) -> Option<End> {
         let mut at = at;
         for piece in &self.pieces {
             if piece.before == Gap::Some {
@@ -190,12 +159,7 @@ impl Shape {
                 }
                 Taken::Rank => {
                     let length = digits(rest);
-                    row.rank = Some(
-                        std::str::from_utf8(rest.get(..length)?)
-                            .ok()?
-                            .parse()
-                            .ok()?,
-                    );
+                    row.rank = Some(std::str::from_utf8(rest.get(..length)?).ok()?.parse().ok()?);
                     length
                 }
                 Taken::Time => {
@@ -237,10 +201,7 @@ fn spaces(bytes: &[u8], at: usize, gap: Gap) -> Option<usize> {
 }
 
 fn digits(bytes: &[u8]) -> usize {
-    bytes
-        .iter()
-        .take_while(|byte| byte.is_ascii_digit())
-        .count()
+    bytes.iter().take_while(|byte| byte.is_ascii_digit()).count()
 }
 
 /// Trimming of spaces alone: tabs mean something in tables.

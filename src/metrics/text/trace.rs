@@ -52,7 +52,11 @@ impl Trace {
             return None;
         }
         // A record glued behind a progress bar has no prefix that the next ones share.
-        let prefix = if before.len() <= PREFIX && !before.contains("it/s") && !before.contains('|') && !before.ends_with(|letter: char| letter.is_alphanumeric()) {
+        let prefix = if before.len() <= PREFIX
+            && !before.contains("it/s")
+            && !before.contains('|')
+            && !before.ends_with(|letter: char| letter.is_alphanumeric())
+        {
             before.trim_end_matches('<').to_owned()
         } else {
             String::new()
@@ -93,7 +97,11 @@ fn frame(text: &[u8]) -> Option<String> {
     let (path, rest) = text.split_once("\", line ")?;
     let (line, function) = rest.split_once(", in ").unwrap_or((rest, ""));
     let path: String = path.chars().rev().take(FRAME).collect::<Vec<_>>().into_iter().rev().collect();
-    Some(if function.is_empty() { format!("{path}:{line}") } else { format!("{path}:{line} in {}", function.trim_end().chars().take(40).collect::<String>()) })
+    Some(if function.is_empty() {
+        format!("{path}:{line}")
+    } else {
+        format!("{path}:{line} in {}", function.trim_end().chars().take(40).collect::<String>())
+    })
 }
 
 fn is_library(frame: &str) -> bool {
@@ -107,13 +115,21 @@ fn shorten(frame: &str) -> &str {
 
 /// Whether the record is `Name: text` or `Name` with a name as exceptions have it.
 fn is_exception(text: &[u8]) -> bool {
-    let length = text.iter().take_while(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.')).count();
+    let length =
+        text.iter().take_while(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.')).count();
     let (name, rest) = text.split_at(length);
     let class = name.rsplit(|byte| *byte == b'.').next().unwrap_or_default();
-    let named = class.first().is_some_and(u8::is_ascii_uppercase) && class.iter().any(u8::is_ascii_lowercase) && class.len() > 3
+    let named = class.first().is_some_and(u8::is_ascii_uppercase)
+        && class.iter().any(u8::is_ascii_lowercase)
+        && class.len() > 3
         || class.ends_with(b"error")
         || class.ends_with(b"timeout");
-    named && !name.starts_with(b".") && (rest.trim_ascii().is_empty() || rest.starts_with(b": ") || rest.starts_with(b":\r") || rest == b":")
+    named
+        && !name.starts_with(b".")
+        && (rest.trim_ascii().is_empty()
+            || rest.starts_with(b": ")
+            || rest.starts_with(b":\r")
+            || rest == b":")
 }
 
 #[cfg(test)]
@@ -149,14 +165,21 @@ mod tests {
     fn other_ranks_between_its_records_do_not_end_it() {
         let text = follow(
             "[rank1]: Traceback (most recent call last):",
-            &["[rank0]: ValueError: not mine", "[rank1]:   File \"a.py\", line 3, in f", "[rank1]: TypeError: mine"],
+            &[
+                "[rank0]: ValueError: not mine",
+                "[rank1]:   File \"a.py\", line 3, in f",
+                "[rank1]: TypeError: mine",
+            ],
         );
         assert_eq!(text.as_deref(), Some("TypeError: mine (a.py:3 in f)"));
     }
 
     #[test]
     fn a_header_glued_behind_a_progress_bar_is_followed() {
-        let text = follow("200/1963 [01:43<08:13]Traceback (most recent call last):", &["  File \"a.py\", line 3, in f", "RuntimeError: no"]);
+        let text = follow(
+            "200/1963 [01:43<08:13]Traceback (most recent call last):",
+            &["  File \"a.py\", line 3, in f", "RuntimeError: no"],
+        );
         assert_eq!(text.as_deref(), Some("RuntimeError: no (a.py:3 in f)"));
     }
 

@@ -40,11 +40,26 @@ impl Found {
 }
 
 /// Adds one hit.
-pub(super) fn add(found: &mut Vec<Found>, syndrome: &str, place: &Place, state: &FileState, text: String, quote: String) {
+pub(super) fn add(
+    found: &mut Vec<Found>,
+    syndrome: &str,
+    place: &Place,
+    state: &FileState,
+    text: String,
+    quote: String,
+) {
     let occurrence = place.occurrence(&state.path, text);
     let index = found.iter().position(|found| found.hits.syndrome == syndrome).unwrap_or_else(|| {
         let occasion = format!("{}:{}", state.head, place.offset);
-        let hits = Hits { syndrome: syndrome.to_owned(), count: 0, occasion, occurrences: Vec::new(), quote, rows_after: 0, attempt: place.attempt };
+        let hits = Hits {
+            syndrome: syndrome.to_owned(),
+            count: 0,
+            occasion,
+            occurrences: Vec::new(),
+            quote,
+            rows_after: 0,
+            attempt: place.attempt,
+        };
         found.push(Found { hits, place: *place, rows_before: 0 });
         found.len() - 1
     });

@@ -62,11 +62,7 @@ impl Patrol<'_> {
             }
             Search::Closed(path, stat) => {
                 self.claim(&path, &stat);
-                self.keep_archive(FileMemory {
-                    at: reopenable(&path),
-                    stat,
-                    ..entry
-                });
+                self.keep_archive(FileMemory { at: reopenable(&path), stat, ..entry });
             }
             Search::Late => self.keep(entry),
             Search::Nowhere(_) => {}
@@ -85,23 +81,13 @@ impl Patrol<'_> {
             Search::Found(found, holder) => {
                 let (entry, finished) = self.finish_in(*found, entry);
                 if finished && !self.pump.late() {
-                    return Some(Settled {
-                        key,
-                        real,
-                        seen,
-                        last: Some((entry, holder)),
-                    });
+                    return Some(Settled { key, real, seen, last: Some((entry, holder)) });
                 }
                 self.wait_at(entry);
                 None
             }
             Search::Nowhere(reasons) if !self.pump.late() => {
-                self.lost(entry, &reasons).then_some(Settled {
-                    key,
-                    real,
-                    seen,
-                    last: None,
-                })
+                self.lost(entry, &reasons).then_some(Settled { key, real, seen, last: None })
             }
             Search::Nowhere(_) | Search::Closed(..) | Search::Late => {
                 self.wait_at(entry);
@@ -113,19 +99,12 @@ impl Patrol<'_> {
     /// Reads what was written and rotated away between a log's old content and its new one. All old
     /// contents have been found by then, so none of them is taken for unread.
     pub(super) fn catch_up(&mut self, settled: Settled) {
-        let Settled {
-            key,
-            real,
-            seen,
-            last,
-        } = settled;
+        let Settled { key, real, seen, last } = settled;
         let (mut last, holder) = last.unzip();
         let around = self.around(&self.path_of(&key), real.as_deref());
         let mut between: Vec<&Neighbour> = around
             .iter()
-            .filter(|n| {
-                n.rotation.is_some() && !self.claimed.contains(&n.path) && !self.is_known(&n.path)
-            })
+            .filter(|n| n.rotation.is_some() && !self.claimed.contains(&n.path) && !self.is_known(&n.path))
             .filter(|n| is_newer(n, &seen, holder.as_ref()))
             .collect();
         between.sort_by_cached_key(|n| n.age());
@@ -136,13 +115,8 @@ impl Patrol<'_> {
             if let Some(entry) = last.take() {
                 self.keep_archive(entry);
             }
-            let (entry, finished) = self.finish_in(
-                found,
-                FileMemory {
-                    path: key.clone(),
-                    ..FileMemory::default()
-                },
-            );
+            let (entry, finished) =
+                self.finish_in(found, FileMemory { path: key.clone(), ..FileMemory::default() });
             if !finished || self.pump.late() {
                 self.wait_at(entry);
                 return;
@@ -163,10 +137,8 @@ impl Patrol<'_> {
             // which may have been given to another file.
             return Search::Nowhere(Vec::new());
         }
-        let mut candidates: Vec<&Neighbour> = around
-            .iter()
-            .filter(|n| !self.claimed.contains(&n.path))
-            .collect();
+        let mut candidates: Vec<&Neighbour> =
+            around.iter().filter(|n| !self.claimed.contains(&n.path)).collect();
         candidates.sort_by_cached_key(|n| {
             let stale = n.stat.mtime < entry.stat.mtime;
             (!n.stat.same_file(&entry.stat), stale, n.age())
@@ -175,23 +147,14 @@ impl Patrol<'_> {
         for candidate in candidates {
             match self.look_into(candidate, entry) {
                 Ok(Look::Yes(bytes, position)) => {
-                    let found = Found {
-                        path: candidate.path.clone(),
-                        bytes,
-                        position,
-                    };
+                    let found = Found { path: candidate.path.clone(), bytes, position };
                     return Search::Found(Box::new(found), candidate.clone());
                 }
                 Ok(Look::Closed) => return Search::Closed(candidate.path.clone(), candidate.stat),
                 Ok(Look::Late) => return Search::Late,
                 Ok(Look::No) => {}
-                Err(e)
-                    if candidate.rotation.is_some() && candidate.stat.mtime >= entry.stat.mtime =>
-                {
-                    reasons.push(format!(
-                        "{} cannot be searched: {e}",
-                        candidate.path.display()
-                    ));
+                Err(e) if candidate.rotation.is_some() && candidate.stat.mtime >= entry.stat.mtime => {
+                    reasons.push(format!("{} cannot be searched: {e}", candidate.path.display()));
                 }
                 Err(_) => {}
             }
@@ -206,13 +169,9 @@ impl Patrol<'_> {
         let opened = open(&candidate.path)?;
         if !candidate.is_gzip() {
             let position = entry.find_in(&opened)?;
-            return Ok(position.map_or(Look::No, |position| {
-                Look::Yes(Bytes::Plain(opened), position)
-            }));
+            return Ok(position.map_or(Look::No, |position| Look::Yes(Bytes::Plain(opened), position)));
         }
-        if entry.at.is_some()
-            && (opened.stat == entry.stat || gzip::ends_at_offset(&opened, entry)?)
-        {
+        if entry.at.is_some() && (opened.stat == entry.stat || gzip::ends_at_offset(&opened, entry)?) {
             return Ok(Look::Closed);
         }
         Ok(match gzip::find_in(&opened, entry, || self.pump.late())? {
@@ -225,11 +184,8 @@ impl Patrol<'_> {
     /// A generation that came and went between two patrols, from its first byte on. One that
     /// cannot be read is a gap.
     fn take_whole(&mut self, neighbour: &Neighbour, key: &str) -> Option<Found> {
-        let opened = if neighbour.is_opaque() {
-            Err(io::Error::other(ONLY_GZIP))
-        } else {
-            open(&neighbour.path)
-        };
+        let opened =
+            if neighbour.is_opaque() { Err(io::Error::other(ONLY_GZIP)) } else { open(&neighbour.path) };
         let bytes = opened.and_then(|opened| {
             Ok(if neighbour.is_gzip() {
                 Bytes::Gzip(Box::new(gzip::unpack(&opened)?), opened)
@@ -244,21 +200,11 @@ impl Patrol<'_> {
                     context: self.carried.get(key).cloned().unwrap_or_default(),
                     ..Position::default()
                 };
-                Some(Found {
-                    path: neighbour.path.clone(),
-                    bytes,
-                    position,
-                })
+                Some(Found { path: neighbour.path.clone(), bytes, position })
             }
             Err(e) => {
-                let why = format!(
-                    "{}, which nobody read yet, cannot be read: {e}",
-                    neighbour.path.display()
-                );
-                self.gaps.push(Gap {
-                    path: self.path_of(key),
-                    why,
-                });
+                let why = format!("{}, which nobody read yet, cannot be read: {e}", neighbour.path.display());
+                self.gaps.push(Gap { path: self.path_of(key), why });
                 None
             }
         }
@@ -266,12 +212,7 @@ impl Patrol<'_> {
 
     /// Whether the log's old content stands beside it although the log begins like it: the inode
     /// says so, and so does a holder written since while what was read is no more than a banner.
-    pub(super) fn stands_elsewhere(
-        &self,
-        entry: &FileMemory,
-        member: &Member,
-        opened: &Opened,
-    ) -> bool {
+    pub(super) fn stands_elsewhere(&self, entry: &FileMemory, member: &Member, opened: &Opened) -> bool {
         let replaced = !opened.stat.same_file(&entry.stat);
         if opened.stat == entry.stat || entry.strong() && !replaced {
             return false;
@@ -279,15 +220,12 @@ impl Patrol<'_> {
         if entry.empty() {
             return true;
         }
-        let since = |n: &Neighbour| {
-            n.stat.mtime > entry.stat.mtime || replaced && n.stat.mtime == entry.stat.mtime
-        };
+        let since =
+            |n: &Neighbour| n.stat.mtime > entry.stat.mtime || replaced && n.stat.mtime == entry.stat.mtime;
         self.around(&member.path, entry.real.as_deref())
             .iter()
             .filter(|n| {
-                !self.claimed.contains(&n.path)
-                    && !n.stat.same_file(&opened.stat)
-                    && !self.is_known(&n.path)
+                !self.claimed.contains(&n.path) && !n.stat.same_file(&opened.stat) && !self.is_known(&n.path)
             })
             .filter(|n| n.stat.same_file(&entry.stat) || !entry.strong() && since(n))
             .any(|n| matches!(self.look_into(n, entry), Ok(Look::Yes(..))))
@@ -298,9 +236,7 @@ impl Patrol<'_> {
         let path = path.to_string_lossy();
         let name = path.rfind('/').map_or(0, |at| at + 1);
         let stems = (name..=path.len()).filter_map(|end| self.stems.get(path.get(..end)?));
-        stems
-            .flatten()
-            .any(|&at| matches!(self.kept[at].find_in(opened), Ok(Some(_))))
+        stems.flatten().any(|&at| matches!(self.kept[at].find_in(opened), Ok(Some(_))))
     }
 
     /// Whether a file is a log on its own that an earlier patrol read.
@@ -309,8 +245,7 @@ impl Patrol<'_> {
     }
 
     pub(super) fn path_of(&self, key: &str) -> PathBuf {
-        self.member(key)
-            .map_or_else(|| PathBuf::from(key), |member| member.path.clone())
+        self.member(key).map_or_else(|| PathBuf::from(key), |member| member.path.clone())
     }
 
     fn around(&self, log: &Path, real: Option<&str>) -> Vec<Neighbour> {

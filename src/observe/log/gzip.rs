@@ -44,20 +44,13 @@ pub(super) fn unpacked_size(opened: &Opened) -> u64 {
 }
 
 /// Looks for a content in an archive. Of an archive that holds another one only the head is unpacked.
-pub(super) fn find_in(
-    opened: &Opened,
-    entry: &FileMemory,
-    late: impl Fn() -> bool,
-) -> io::Result<Held> {
+pub(super) fn find_in(opened: &Opened, entry: &FileMemory, late: impl Fn() -> bool) -> io::Result<Held> {
     if !entry.sound() || entry.empty() {
         return Ok(Held::No);
     }
     let mut reader = decoder(opened)?;
     let mut head = Vec::new();
-    reader
-        .by_ref()
-        .take(entry.offset.min(HEAD as u64))
-        .read_to_end(&mut head)?;
+    reader.by_ref().take(entry.offset.min(HEAD as u64)).read_to_end(&mut head)?;
     if print_of(&head) != entry.head {
         return Ok(Held::No);
     }
@@ -68,10 +61,7 @@ pub(super) fn find_in(
             return Ok(Held::Late);
         }
         let kept = before.len();
-        reader
-            .by_ref()
-            .take(left.min(INPUT as u64))
-            .read_to_end(&mut before)?;
+        reader.by_ref().take(left.min(INPUT as u64)).read_to_end(&mut before)?;
         if before.len() == kept {
             return Ok(Held::No);
         }
@@ -83,20 +73,14 @@ pub(super) fn find_in(
     reader.by_ref().take(entry.tail.1).read_to_end(&mut tail)?;
     // The compressed file is another one than the log was: its size says nothing.
     Ok(match entry.compare(&Stat::default(), head, before, &tail) {
-        Some(position) => Held::Yes(
-            Box::new(Cursor::new(tail).chain(reader)),
-            Box::new(position),
-        ),
+        Some(position) => Held::Yes(Box::new(Cursor::new(tail).chain(reader)), Box::new(position)),
         None => Held::No,
     })
 }
 
 /// Whether an archive begins like the content and ends at its offset: nothing new is in it.
 pub(super) fn ends_at_offset(opened: &Opened, entry: &FileMemory) -> io::Result<bool> {
-    if !entry.sound()
-        || entry.offset == 0
-        || unpacked_size(opened) != entry.offset & u64::from(u32::MAX)
-    {
+    if !entry.sound() || entry.offset == 0 || unpacked_size(opened) != entry.offset & u64::from(u32::MAX) {
         return Ok(false);
     }
     let mut head = Vec::new();

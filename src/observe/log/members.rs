@@ -25,19 +25,11 @@ pub(super) struct Members {
 
 /// Finds the members. An error is for people.
 pub(super) fn find(pattern: &Path) -> Result<Members, String> {
-    let member = |path: PathBuf| Member {
-        key: key(&path),
-        path,
-    };
-    let Some(text) = pattern
-        .to_str()
-        .filter(|text| text.contains(['*', '?', '[']) && !pattern.exists())
+    let member = |path: PathBuf| Member { key: key(&path), path };
+    let Some(text) = pattern.to_str().filter(|text| text.contains(['*', '?', '[']) && !pattern.exists())
     else {
         if is_compressed(pattern) {
-            return Err(format!(
-                "{} is a compressed archive, not a log",
-                pattern.display()
-            ));
+            return Err(format!("{} is a compressed archive, not a log", pattern.display()));
         }
         return Ok(Members {
             members: vec![member(pattern.to_owned())],
@@ -63,9 +55,5 @@ pub(super) fn find(pattern: &Path) -> Result<Members, String> {
         }
     }
     paths.sort();
-    Ok(Members {
-        members: paths.into_iter().map(member).collect(),
-        globbed: true,
-        unreadable,
-    })
+    Ok(Members { members: paths.into_iter().map(member).collect(), globbed: true, unreadable })
 }

@@ -87,11 +87,7 @@ fn is_default<T: Default + PartialEq>(value: &T) -> bool {
 
 /// Hash and length of some bytes; zeros for none.
 pub(super) fn print_of(bytes: &[u8]) -> (u64, u64) {
-    if bytes.is_empty() {
-        (0, 0)
-    } else {
-        (xxh3_64(bytes), bytes.len() as u64)
-    }
+    if bytes.is_empty() { (0, 0) } else { (xxh3_64(bytes), bytes.len() as u64) }
 }
 
 /// Under which name a log is remembered: its path, bounded and free of what JSON would blow up.
@@ -108,20 +104,14 @@ pub(super) fn key(path: &Path) -> String {
                 .filter(|&c| plain(c) && c.is_ascii())
                 .take(LONGEST_KEY / 2)
                 .collect();
-            format!(
-                "{}#{:016x}",
-                end.chars().rev().collect::<String>(),
-                xxh3_64(bytes)
-            )
+            format!("{}#{:016x}", end.chars().rev().collect::<String>(), xxh3_64(bytes))
         }
     }
 }
 
 /// A path as it is kept for opening it again; `None` where it would not survive or is too long.
 pub(super) fn reopenable(path: &Path) -> Option<String> {
-    path.to_str()
-        .filter(|text| *text == key(path))
-        .map(str::to_owned)
+    path.to_str().filter(|text| *text == key(path)).map(str::to_owned)
 }
 
 impl FileMemory {

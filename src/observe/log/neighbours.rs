@@ -35,14 +35,8 @@ pub(super) struct Rotation {
 impl Neighbour {
     /// A file without a relation to the log's name.
     pub(super) fn alone(path: &Path) -> Option<Self> {
-        let metadata = std::fs::metadata(path)
-            .ok()
-            .filter(std::fs::Metadata::is_file)?;
-        Some(Self {
-            path: path.to_owned(),
-            stat: Stat::of(&metadata),
-            rotation: None,
-        })
+        let metadata = std::fs::metadata(path).ok().filter(std::fs::Metadata::is_file)?;
+        Some(Self { path: path.to_owned(), stat: Stat::of(&metadata), rotation: None })
     }
 
     pub(super) fn is_gzip(&self) -> bool {
@@ -55,10 +49,7 @@ impl Neighbour {
 
     /// Oldest first. The last write decides; names break ties.
     pub(super) fn age(&self) -> impl Ord + use<> {
-        let (number, label) = self
-            .rotation
-            .clone()
-            .map_or((None, String::new()), |r| (r.number, r.label));
+        let (number, label) = self.rotation.clone().map_or((None, String::new()), |r| (r.number, r.label));
         (self.stat.mtime, Reverse(number), label)
     }
 
@@ -99,9 +90,7 @@ pub(super) struct Listed {
 
 impl Listed {
     pub(super) fn new(shared: bool) -> Self {
-        Self {
-            shared: shared.then(RefCell::default),
-        }
+        Self { shared: shared.then(RefCell::default) }
     }
 
     /// The regular files beside `log` whose names begin with its name or its stem (for a glob, where
@@ -109,10 +98,7 @@ impl Listed {
     /// out. Of `X` and `X.gz` only `X` is listed: they are the same while it is being compressed.
     /// A directory that cannot be listed has none.
     pub(super) fn list(&self, log: &Path) -> Vec<Neighbour> {
-        let directory = log
-            .parent()
-            .filter(|p| !p.as_os_str().is_empty())
-            .unwrap_or(Path::new("."));
+        let directory = log.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let name = log.file_name().unwrap_or_default().to_string_lossy();
         let stem = log.file_stem().unwrap_or_default().to_string_lossy();
         let extension = name.strip_prefix(stem.as_ref()).unwrap_or_default();
@@ -134,27 +120,16 @@ impl Listed {
         };
         let mut found = BTreeMap::new();
         for theirs in names.iter().filter(is_near).take(MAX_NEIGHBOURS) {
-            found.extend(Neighbour::alone(&directory.join(theirs)).map(|n| {
-                (
-                    theirs.as_str(),
-                    Neighbour {
-                        rotation: rotation(&name, &stem, theirs),
-                        ..n
-                    },
-                )
-            }));
+            found.extend(
+                Neighbour::alone(&directory.join(theirs))
+                    .map(|n| (theirs.as_str(), Neighbour { rotation: rotation(&name, &stem, theirs), ..n })),
+            );
         }
         let is_double = |theirs: &str| {
             is_compressed(Path::new(theirs))
-                && theirs
-                    .rsplit_once('.')
-                    .is_some_and(|(plain, _)| found.contains_key(plain))
+                && theirs.rsplit_once('.').is_some_and(|(plain, _)| found.contains_key(plain))
         };
-        let doubles: Vec<&str> = found
-            .keys()
-            .copied()
-            .filter(|theirs| is_double(theirs))
-            .collect();
+        let doubles: Vec<&str> = found.keys().copied().filter(|theirs| is_double(theirs)).collect();
         found.retain(|theirs, _| !doubles.contains(theirs));
         found.into_values().collect()
     }
@@ -167,10 +142,7 @@ fn names(directory: &Path, prefix: &str) -> Vec<String> {
         return Vec::new();
     };
     let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
-    names
-        .filter(|name| name.starts_with(prefix))
-        .take(MAX_NAMES)
-        .collect()
+    names.filter(|name| name.starts_with(prefix)).take(MAX_NAMES).collect()
 }
 
 /// `NAME.1`, `NAME-20260101`, `NAME.2026-01-01_10-00`, `NAME.old`, `STEM-20260101.EXT`, each also
@@ -189,28 +161,16 @@ fn rotation(name: &str, stem: &str, theirs: &str) -> Option<Rotation> {
     };
     let label = plain.strip_prefix(name).or_else(between)?;
     if label.is_empty() {
-        return compressed.then(|| Rotation {
-            number: Some(0),
-            label: String::new(),
-        });
+        return compressed.then(|| Rotation { number: Some(0), label: String::new() });
     }
     let rest = label.strip_prefix(['.', '-', '_'])?;
     let dated = rest.starts_with(|c: char| c.is_ascii_digit())
-        && rest
-            .chars()
-            .all(|c| c.is_ascii_digit() || ".-_:T+Z".contains(c));
+        && rest.chars().all(|c| c.is_ascii_digit() || ".-_:T+Z".contains(c));
     if !dated && rest != "old" {
         return None;
     }
-    let number = if rest.len() <= 4 {
-        rest.parse().ok()
-    } else {
-        None
-    };
-    Some(Rotation {
-        number,
-        label: rest.to_owned(),
-    })
+    let number = if rest.len() <= 4 { rest.parse().ok() } else { None };
+    Some(Rotation { number, label: rest.to_owned() })
 }
 
 #[cfg(test)]
@@ -239,11 +199,7 @@ mod tests {
             ("train-rank1.log", false),
         ];
         for (theirs, expected) in cases {
-            assert_eq!(
-                rotation("train.log", "train", theirs).is_some(),
-                expected,
-                "{theirs}"
-            );
+            assert_eq!(rotation("train.log", "train", theirs).is_some(), expected, "{theirs}");
         }
     }
 

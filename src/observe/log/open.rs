@@ -23,10 +23,7 @@ impl Stat {
             dev: metadata.dev(),
             inode: metadata.ino(),
             size: metadata.size(),
-            mtime: metadata
-                .mtime()
-                .saturating_mul(1_000_000_000)
-                .saturating_add(metadata.mtime_nsec()),
+            mtime: metadata.mtime().saturating_mul(1_000_000_000).saturating_add(metadata.mtime_nsec()),
         }
     }
 
@@ -48,21 +45,13 @@ pub(super) struct Opened {
 pub(super) fn open(path: &Path) -> io::Result<Opened> {
     regular(&std::fs::metadata(path)?)?;
     let flags = rustix::fs::OFlags::NONBLOCK | rustix::fs::OFlags::NOCTTY;
-    let file = OpenOptions::new()
-        .read(true)
-        .custom_flags(flags.bits().cast_signed())
-        .open(path)?;
+    let file = OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(path)?;
     let metadata = file.metadata()?;
     regular(&metadata)?;
     if metadata.size() == 0 && is_window_into_the_kernel(&file) {
-        return Err(io::Error::other(
-            "it is not a file on a disk but a window into the kernel",
-        ));
+        return Err(io::Error::other("it is not a file on a disk but a window into the kernel"));
     }
-    Ok(Opened {
-        stat: Stat::of(&metadata),
-        file,
-    })
+    Ok(Opened { stat: Stat::of(&metadata), file })
 }
 
 fn regular(metadata: &Metadata) -> io::Result<()> {
@@ -118,9 +107,7 @@ pub(super) struct Span<'a> {
 
 impl Read for Span<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let want = buffer
-            .len()
-            .min(usize::try_from(self.end.saturating_sub(self.at)).unwrap_or(usize::MAX));
+        let want = buffer.len().min(usize::try_from(self.end.saturating_sub(self.at)).unwrap_or(usize::MAX));
         let got = self.file.read_at(&mut buffer[..want], self.at)?;
         self.at += got as u64;
         Ok(got)

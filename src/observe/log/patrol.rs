@@ -92,9 +92,7 @@ pub(super) fn run(
         match open(&member.path) {
             Ok(opened) => only = Some(opened),
             Err(e) => {
-                return Observation::Failed {
-                    why: format!("cannot read {}: {e}", member.path.display()),
-                };
+                return Observation::Failed { why: format!("cannot read {}: {e}", member.path.display()) };
             }
         }
     }
@@ -131,18 +129,9 @@ pub(super) fn run(
 }
 
 impl<'a> Patrol<'a> {
-    fn new(
-        members: &'a Members,
-        sink: &'a mut dyn Sink,
-        limits: &'a Limits,
-        entries: &[FileMemory],
-    ) -> Self {
-        let mut keys: Vec<&String> = members
-            .members
-            .iter()
-            .map(|m| &m.key)
-            .chain(entries.iter().map(|e| &e.path))
-            .collect();
+    fn new(members: &'a Members, sink: &'a mut dyn Sink, limits: &'a Limits, entries: &[FileMemory]) -> Self {
+        let mut keys: Vec<&String> =
+            members.members.iter().map(|m| &m.key).chain(entries.iter().map(|e| &e.path)).collect();
         keys.sort();
         keys.dedup();
         Self {
@@ -157,21 +146,9 @@ impl<'a> Patrol<'a> {
             stems: HashMap::new(),
             kept: Vec::new(),
             listed: Listed::new(members.globbed),
-            logs: entries
-                .iter()
-                .filter(|e| e.at.is_none())
-                .map(|e| e.path.clone())
-                .collect(),
-            by_key: members
-                .members
-                .iter()
-                .map(|m| (m.key.as_str(), m))
-                .collect(),
-            indices: keys
-                .into_iter()
-                .enumerate()
-                .map(|(index, key)| (key.clone(), index))
-                .collect(),
+            logs: entries.iter().filter(|e| e.at.is_none()).map(|e| e.path.clone()).collect(),
+            by_key: members.members.iter().map(|m| (m.key.as_str(), m)).collect(),
+            indices: keys.into_iter().enumerate().map(|(index, key)| (key.clone(), index)).collect(),
             inodes: HashSet::new(),
             files: BTreeMap::new(),
             unreadable: members.unreadable.clone(),
@@ -227,8 +204,7 @@ impl<'a> Patrol<'a> {
         match entry.find_in(&opened) {
             Ok(Some(position)) if !self.stands_elsewhere(&entry, member, &opened) => {
                 self.claim(&member.path, &opened.stat);
-                let (entry, _) =
-                    self.read_on(Bytes::Plain(opened), &member.path, position, entry, false);
+                let (entry, _) = self.read_on(Bytes::Plain(opened), &member.path, position, entry, false);
                 self.keep(entry);
                 None
             }
@@ -245,10 +221,7 @@ impl<'a> Patrol<'a> {
 
     pub(super) fn keep(&mut self, entry: FileMemory) {
         if entry.strong() {
-            let stem = Path::new(&entry.path)
-                .with_extension("")
-                .to_string_lossy()
-                .into_owned();
+            let stem = Path::new(&entry.path).with_extension("").to_string_lossy().into_owned();
             self.stems.entry(stem).or_default().push(self.kept.len());
         }
         self.kept.push(entry);
@@ -292,21 +265,13 @@ impl<'a> Patrol<'a> {
         }
         let is_link = std::fs::symlink_metadata(&member.path).is_ok_and(|m| m.is_symlink());
         let real = if is_link {
-            std::fs::canonicalize(&member.path)
-                .ok()
-                .and_then(|path| reopenable(&path))
+            std::fs::canonicalize(&member.path).ok().and_then(|path| reopenable(&path))
         } else {
             None
         };
-        let entry = FileMemory {
-            path: member.key.clone(),
-            real,
-            ..FileMemory::default()
-        };
-        let position = Position {
-            context: self.carried.remove(&member.key).unwrap_or_default(),
-            ..Position::default()
-        };
+        let entry = FileMemory { path: member.key.clone(), real, ..FileMemory::default() };
+        let position =
+            Position { context: self.carried.remove(&member.key).unwrap_or_default(), ..Position::default() };
         self.claim(&member.path, &opened.stat);
         let (entry, _) = self.read_on(Bytes::Plain(opened), &member.path, position, entry, false);
         self.keep(entry);
@@ -324,18 +289,14 @@ impl<'a> Patrol<'a> {
     ) -> (FileMemory, bool) {
         let stat = bytes.opened().stat;
         let log = self.member(&entry.path).map_or(path, |member| &member.path);
-        let place = Place {
-            index: self.indices.get(&entry.path).copied().unwrap_or_default(),
-            path,
-        };
+        let place = Place { index: self.indices.get(&entry.path).copied().unwrap_or_default(), path };
         let before = self.pump.bytes;
         let judge = closed
             || self.limits.last_look
             || self.limits.process_gone
             || position.unchanged
             || self.is_quiet(&stat);
-        let seen =
-            position.unchanged && (position.judged == stat.size || position.offset == stat.size);
+        let seen = position.unchanged && (position.judged == stat.size || position.offset == stat.size);
         let mut finished = true;
         if seen {
             entry.stat = stat;
@@ -345,13 +306,8 @@ impl<'a> Patrol<'a> {
         } else {
             let run = match &mut bytes {
                 Bytes::Plain(opened) => {
-                    let mut span = Span {
-                        file: &opened.file,
-                        at: position.offset,
-                        end: stat.size,
-                    };
-                    self.pump
-                        .run(&mut span as &mut dyn Read, place, &mut position)
+                    let mut span = Span { file: &opened.file, at: position.offset, end: stat.size };
+                    self.pump.run(&mut span as &mut dyn Read, place, &mut position)
                 }
                 Bytes::Gzip(unpacked, _) => self.pump.run(unpacked.as_mut(), place, &mut position),
             };
@@ -370,10 +326,7 @@ impl<'a> Patrol<'a> {
                         path.display(),
                         position.offset
                     );
-                    self.gaps.push(Gap {
-                        path: log.to_owned(),
-                        why,
-                    });
+                    self.gaps.push(Gap { path: log.to_owned(), why });
                 }
                 Err(e) => self.unreadable.push((path.to_owned(), e.to_string())),
             }
@@ -387,8 +340,7 @@ impl<'a> Patrol<'a> {
         }
         self.modified = self.modified.max(stat.mtime);
         self.report(log, &entry, stat.size, self.pump.bytes - before);
-        self.carried
-            .insert(entry.path.clone(), entry.context.clone());
+        self.carried.insert(entry.path.clone(), entry.context.clone());
         (entry, finished)
     }
 
@@ -400,16 +352,13 @@ impl<'a> Patrol<'a> {
         if entry.at.is_some() && bytes == 0 {
             return;
         }
-        let facts = self
-            .files
-            .entry(path.to_owned())
-            .or_insert_with(|| FileFacts {
-                path: path.to_owned(),
-                offset: 0,
-                size: 0,
-                lines: 0,
-                bytes_read: 0,
-            });
+        let facts = self.files.entry(path.to_owned()).or_insert_with(|| FileFacts {
+            path: path.to_owned(),
+            offset: 0,
+            size: 0,
+            lines: 0,
+            bytes_read: 0,
+        });
         (facts.offset, facts.lines, facts.size) = (entry.offset, entry.lines, size);
         facts.bytes_read += bytes;
     }
@@ -419,20 +368,13 @@ impl<'a> Patrol<'a> {
     pub(super) fn lost(&mut self, mut entry: FileMemory, reasons: &[String]) -> bool {
         let present = self.member(&entry.path).is_some();
         if !entry.empty() && entry.missing_since.is_none() {
-            let because = if present {
-                "its content is another one"
-            } else {
-                "it is gone"
-            };
+            let because = if present { "its content is another one" } else { "it is gone" };
             let reasons: String = reasons.iter().map(|reason| format!("; {reason}")).collect();
             let why = format!(
                 "{because}, and the old content from byte {} on is in no neighbour{reasons}",
                 entry.offset
             );
-            self.gaps.push(Gap {
-                path: self.path_of(&entry.path),
-                why,
-            });
+            self.gaps.push(Gap { path: self.path_of(&entry.path), why });
         }
         if !present {
             let since = *entry.missing_since.get_or_insert(self.limits.now);
@@ -448,8 +390,7 @@ impl<'a> Patrol<'a> {
     pub(super) fn finish_in(&mut self, found: Found, mut entry: FileMemory) -> (FileMemory, bool) {
         self.claim(&found.path, &found.bytes.opened().stat);
         entry.at = Some(String::new());
-        let (mut entry, finished) =
-            self.read_on(found.bytes, &found.path, found.position, entry, true);
+        let (mut entry, finished) = self.read_on(found.bytes, &found.path, found.position, entry, true);
         entry.at = reopenable(&found.path);
         (entry, finished)
     }
@@ -509,8 +450,7 @@ impl<'a> Patrol<'a> {
         kept.retain(|entry| match &entry.at {
             None => true,
             Some(at) => {
-                places.insert(at.clone())
-                    && (newest.insert(entry.path.clone()) || members.contains(at))
+                places.insert(at.clone()) && (newest.insert(entry.path.clone()) || members.contains(at))
             }
         });
         kept.reverse();

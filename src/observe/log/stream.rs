@@ -52,28 +52,20 @@ impl Position {
         const KEEP: usize = MARKER + OVERLAP;
         let missing = HEAD.saturating_sub(self.head.len()).min(bytes.len());
         self.head.extend_from_slice(&bytes[..missing]);
-        self.recent
-            .extend_from_slice(&bytes[bytes.len().saturating_sub(KEEP)..]);
+        self.recent.extend_from_slice(&bytes[bytes.len().saturating_sub(KEEP)..]);
         self.recent.drain(..self.recent.len().saturating_sub(KEEP));
     }
 
     /// Writes down where to go on and by what to know the place again; `tail` is what follows the offset.
     pub(super) fn store(self, entry: &mut FileMemory, stat: Stat, tail: &[u8]) {
-        let back = if self.inside && self.offset > self.begun_at {
-            OVERLAP.min(self.recent.len())
-        } else {
-            0
-        };
+        let back =
+            if self.inside && self.offset > self.begun_at { OVERLAP.min(self.recent.len()) } else { 0 };
         let (before, again) = self.recent.split_at(self.recent.len() - back);
         let tail = if back > 0 { again } else { tail };
         entry.stat = stat;
         entry.offset = self.offset - back as u64;
         entry.lines = self.lines;
-        entry.judged = if back > 0 {
-            self.judged.max(self.offset)
-        } else {
-            self.judged
-        };
+        entry.judged = if back > 0 { self.judged.max(self.offset) } else { self.judged };
         entry.inside = self.inside;
         entry.head = print_of(&self.head);
         entry.marker = print_of(&before[before.len().saturating_sub(MARKER)..]);
@@ -111,13 +103,7 @@ pub(super) struct Pump<'a> {
 
 impl<'a> Pump<'a> {
     pub(super) fn new(sink: &'a mut dyn Sink, deadline: Instant) -> Self {
-        Self {
-            sink,
-            deadline,
-            buffer: Vec::new(),
-            bytes: 0,
-            begun: false,
-        }
+        Self { sink, deadline, buffer: Vec::new(), bytes: 0, begun: false }
     }
 
     /// Whether the time is up. A patrol makes some progress however late it is, or a backlog would
@@ -191,13 +177,7 @@ impl<'a> Pump<'a> {
         done
     }
 
-    fn advance(
-        &mut self,
-        range: Range<usize>,
-        part: Part,
-        place: Place<'_>,
-        position: &mut Position,
-    ) {
+    fn advance(&mut self, range: Range<usize>, part: Part, place: Place<'_>, position: &mut Position) {
         position.remember(&self.buffer[range.clone()]);
         let head = position.head.clone();
         self.deliver(range.clone(), part, place, position, &head);
@@ -227,23 +207,10 @@ impl<'a> Pump<'a> {
         head: &[u8],
     ) {
         let bytes = &self.buffer[range];
-        let judged = position
-            .judged
-            .saturating_sub(position.offset)
-            .min(bytes.len() as u64);
+        let judged = position.judged.saturating_sub(position.offset).min(bytes.len() as u64);
         let head = format!("{:016x}", print_of(head).0);
-        let source = Source {
-            index: place.index,
-            path: place.path,
-            head: &head,
-            judged,
-        };
-        let block = Block {
-            bytes,
-            offset: position.offset,
-            line: position.lines + 1,
-            part,
-        };
+        let source = Source { index: place.index, path: place.path, head: &head, judged };
+        let block = Block { bytes, offset: position.offset, line: position.lines + 1, part };
         self.sink.block(&source, &mut position.context, &block);
         self.bytes += bytes.len() as u64 - judged;
         self.begun = true;

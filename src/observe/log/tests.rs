@@ -39,12 +39,11 @@ impl Sink for Recorder {
         self.largest = self.largest.max(block.bytes.len());
         self.sources.push((source.index, source.path.to_owned()));
         match block.part {
-            Part::Piece => self
-                .long
-                .extend_from_slice(&block.bytes[(source.judged as usize).min(block.bytes.len())..]),
+            Part::Piece => {
+                self.long.extend_from_slice(&block.bytes[(source.judged as usize).min(block.bytes.len())..])
+            }
             Part::LastPiece => {
-                self.long
-                    .extend_from_slice(&block.bytes[source.judged as usize..]);
+                self.long.extend_from_slice(&block.bytes[source.judged as usize..]);
                 self.records.push(text(&std::mem::take(&mut self.long)));
             }
             Part::Tail => self.tails.push(text(block.bytes)),
@@ -52,8 +51,7 @@ impl Sink for Recorder {
                 let (mut offset, mut line, mut judged) = (block.offset, block.line, source.judged);
                 for record in split(block.bytes) {
                     self.records.push(text(record));
-                    self.places
-                        .push((line, offset, source.head.to_owned(), judged));
+                    self.places.push((line, offset, source.head.to_owned(), judged));
                     offset += record.len() as u64;
                     line += u64::from(record.ends_with(b"\n"));
                     judged = 0;
@@ -64,9 +62,7 @@ impl Sink for Recorder {
 }
 
 fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes)
-        .trim_end_matches(['\n', '\r'])
-        .to_owned()
+    String::from_utf8_lossy(bytes).trim_end_matches(['\n', '\r']).to_owned()
 }
 
 /// The slow and obvious way to cut a block into its records.
@@ -79,11 +75,7 @@ fn split(bytes: &[u8]) -> Vec<&[u8]> {
             begin = at + 1;
         }
     }
-    assert_eq!(
-        begin,
-        bytes.len(),
-        "a block of whole records ends with a record"
-    );
+    assert_eq!(begin, bytes.len(), "a block of whole records ends with a record");
     records
 }
 
@@ -109,12 +101,7 @@ impl Bench {
             process_gone: false,
             now: DateTime::from(SystemTime::now()),
         };
-        Self {
-            pattern: directory.path().join(pattern),
-            directory,
-            memory: LogMemory::default(),
-            limits,
-        }
+        Self { pattern: directory.path().join(pattern), directory, memory: LogMemory::default(), limits }
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -122,22 +109,14 @@ impl Bench {
     }
 
     fn append(&self, name: &str, bytes: impl AsRef<[u8]>) {
-        let mut file = OpenOptions::new()
-            .append(true)
-            .create(true)
-            .open(self.path(name))
-            .unwrap();
+        let mut file = OpenOptions::new().append(true).create(true).open(self.path(name)).unwrap();
         file.write_all(bytes.as_ref()).unwrap();
     }
 
     /// `> NAME` and new content: same inode.
     fn overwrite(&self, name: &str, bytes: impl AsRef<[u8]>) {
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .open(self.path(name))
-            .unwrap();
+        let mut file =
+            OpenOptions::new().write(true).create(true).truncate(true).open(self.path(name)).unwrap();
         file.write_all(bytes.as_ref()).unwrap();
     }
 
@@ -153,17 +132,14 @@ impl Bench {
     fn gzip(&self, from: &str, to: &str) {
         let modified = fs::metadata(self.path(from)).unwrap().modified().unwrap();
         let mut encoder = GzEncoder::new(File::create(self.path(to)).unwrap(), Compression::fast());
-        encoder
-            .write_all(&fs::read(self.path(from)).unwrap())
-            .unwrap();
+        encoder.write_all(&fs::read(self.path(from)).unwrap()).unwrap();
         encoder.finish().unwrap().set_modified(modified).unwrap();
         fs::remove_file(self.path(from)).unwrap();
     }
 
     fn look(&mut self) -> (Recorder, Observation<LogFacts>) {
         // As between real patrols: what is remembered goes through JSON.
-        let mut memory =
-            serde_json::from_str(&serde_json::to_string(&self.memory).unwrap()).unwrap();
+        let mut memory = serde_json::from_str(&serde_json::to_string(&self.memory).unwrap()).unwrap();
         let mut recorder = Recorder::default();
         let facts = read(&self.pattern, &mut memory, &mut recorder, &self.limits);
         self.memory = memory;
@@ -186,10 +162,7 @@ impl Bench {
     fn reason(&mut self) -> String {
         let before = self.memory.clone();
         let (recorder, observation) = self.look();
-        assert!(
-            recorder.sources.is_empty() && self.memory == before,
-            "a failed look changes nothing"
-        );
+        assert!(recorder.sources.is_empty() && self.memory == before, "a failed look changes nothing");
         match observation {
             Observation::Failed { why } => why,
             other => panic!("{other:?}"),
@@ -199,9 +172,7 @@ impl Bench {
 
 /// `FROM 0`, `FROM 1`, …: enough of them are longer than any marker.
 fn lines(name: &str, count: usize) -> String {
-    (0..count)
-        .map(|n| format!("{name} step {n} loss 2.{n:04}\n"))
-        .collect()
+    (0..count).map(|n| format!("{name} step {n} loss 2.{n:04}\n")).collect()
 }
 
 fn expected(name: &str, count: usize) -> Vec<String> {
@@ -209,10 +180,7 @@ fn expected(name: &str, count: usize) -> Vec<String> {
 }
 
 fn later(limits: &Limits, seconds: i64) -> Limits {
-    Limits {
-        now: limits.now + TimeDelta::seconds(seconds),
-        ..*limits
-    }
+    Limits { now: limits.now + TimeDelta::seconds(seconds), ..*limits }
 }
 
 fn now() -> DateTime<Utc> {

@@ -11,14 +11,7 @@ fn appended_lines_are_read_once() {
     let (recorder, facts) = bench.patrol();
     assert_eq!(recorder.records, ["c"]);
     assert_eq!(recorder.places[0].0, 3);
-    assert_eq!(
-        (
-            facts.bytes_read,
-            facts.files[0].offset,
-            facts.files[0].lines
-        ),
-        (2, 6, 3)
-    );
+    assert_eq!((facts.bytes_read, facts.files[0].offset, facts.files[0].lines), (2, 6, 3));
     let (recorder, facts) = bench.patrol();
     assert!(recorder.sources.is_empty() && facts.bytes_read == 0 && facts.gaps.is_empty());
 }
@@ -87,11 +80,7 @@ fn rename_and_gzip() {
 
 #[test]
 fn dates_in_the_names_of_archives() {
-    for archive in [
-        "train.log-20260101",
-        "train-20260101.log",
-        "train.log.2026-01-01_10-00",
-    ] {
+    for archive in ["train.log-20260101", "train-20260101.log", "train.log.2026-01-01_10-00"] {
         let (records, _) = after(|bench| {
             bench.append("train.log", "old end\n");
             bench.rename("train.log", archive);
@@ -117,10 +106,7 @@ fn two_rotations_between_patrols() {
                 bench.gzip("train.log.2", "train.log.2.gz");
             }
         });
-        assert_eq!(
-            records,
-            [vec!["old end".to_owned()], between.clone()].concat()
-        );
+        assert_eq!(records, [vec!["old end".to_owned()], between.clone()].concat());
         assert!(facts.gaps.is_empty());
     }
 }
@@ -133,11 +119,9 @@ fn archives_from_before_the_first_look_stay_unread_through_rotations() {
     bench.append("train.log", lines("a", 20));
     bench.records();
     bench.append("train.log", "old end\n");
-    for (from, to) in [
-        ("train.log.2", "train.log.3"),
-        ("train.log.1", "train.log.2"),
-        ("train.log", "train.log.1"),
-    ] {
+    for (from, to) in
+        [("train.log.2", "train.log.3"), ("train.log.1", "train.log.2"), ("train.log", "train.log.1")]
+    {
         bench.rename(from, to);
     }
     bench.append("train.log", lines("b", 3));
@@ -171,9 +155,7 @@ fn truncated_and_smaller() {
     assert_eq!(records, expected("b", 3));
     assert_eq!(facts.gaps.len(), 1);
     assert!(
-        facts.gaps[0]
-            .why
-            .contains(&format!("from byte {}", lines("a", 30).len())),
+        facts.gaps[0].why.contains(&format!("from byte {}", lines("a", 30).len())),
         "{}",
         facts.gaps[0].why
     );
@@ -262,10 +244,7 @@ fn a_log_that_was_empty_when_it_was_looked_at_is_found_in_its_archive() {
         }
         bench.append("train.log", lines("b", 5));
         let (recorder, facts) = bench.patrol();
-        assert_eq!(
-            recorder.records,
-            [expected("a", 5), expected("b", 5)].concat()
-        );
+        assert_eq!(recorder.records, [expected("a", 5), expected("b", 5)].concat());
         assert!(facts.gaps.is_empty());
     }
 }
@@ -321,10 +300,7 @@ fn a_re_read_after_damage_gives_every_record_the_same_identity() {
     let mut bench = Bench::new();
     let mut first = Vec::new();
     for n in 0..60 {
-        bench.append(
-            "train.log",
-            format!("step {n} of a run that is read line by line\n"),
-        );
+        bench.append("train.log", format!("step {n} of a run that is read line by line\n"));
         first.extend(bench.patrol().0.places);
     }
     bench.memory = LogMemory::default();
@@ -341,16 +317,7 @@ fn the_sinks_own_memory_goes_on_through_a_rotation_and_not_through_a_gap() {
     bench.rename("train.log", "train.log.1");
     bench.append("train.log", "b\n");
     bench.records();
-    let live = |bench: &Bench| {
-        bench
-            .memory
-            .files
-            .iter()
-            .find(|f| f.at.is_none())
-            .unwrap()
-            .context
-            .epoch
-    };
+    let live = |bench: &Bench| bench.memory.files.iter().find(|f| f.at.is_none()).unwrap().context.epoch;
     assert_eq!(live(&bench), Some(blocks + 1.0));
     bench.overwrite("train.log", "another\n");
     bench.records();

@@ -10,10 +10,7 @@ fn members_are_read_in_order_of_path_and_new_ones_are_picked_up() {
     bench.append("rank0.log", "a\n");
     let (recorder, facts) = bench.patrol();
     assert_eq!(recorder.records, ["a", "b"]);
-    assert_eq!(
-        recorder.sources.iter().map(|s| s.0).collect::<Vec<_>>(),
-        [0, 1]
-    );
+    assert_eq!(recorder.sources.iter().map(|s| s.0).collect::<Vec<_>>(), [0, 1]);
     assert_eq!(facts.files.len(), 2);
     bench.append("rank0.log", "c\n");
     bench.append("rank2.log", "d\n");
@@ -37,10 +34,7 @@ fn a_pattern_that_matches_the_archives_reads_nothing_twice() {
         bench.rename("train.log", "train.log.1");
         bench.append("train.log", lines(round, 30));
         let (recorder, facts) = bench.patrol();
-        assert_eq!(
-            recorder.records,
-            [vec![format!("end of {name}")], expected(round, 30)].concat()
-        );
+        assert_eq!(recorder.records, [vec![format!("end of {name}")], expected(round, 30)].concat());
         assert!(
             recorder.sources.iter().all(|(index, _)| *index == 0),
             "an archive counts as the log that it was"
@@ -63,12 +57,7 @@ fn two_rotations_under_a_pattern_that_matches_the_archives() {
     std::thread::sleep(Duration::from_millis(20)); // a later tick of the file system's clock
     bench.append("train.log.1", lines("m", 30));
     bench.append("train.log", lines("b", 30));
-    let all = [
-        vec!["end of a".to_owned()],
-        expected("m", 30),
-        expected("b", 30),
-    ]
-    .concat();
+    let all = [vec!["end of a".to_owned()], expected("m", 30), expected("b", 30)].concat();
     assert_eq!(bench.records(), all);
     bench.rename("train.log.2", "train.log.3");
     bench.rename("train.log.1", "train.log.2");
@@ -110,10 +99,7 @@ fn ranks_that_restart_are_not_taken_for_each_others_archives() {
     }
     let (recorder, facts) = bench.patrol();
     assert_eq!(recorder.records.len(), 9);
-    assert_eq!(
-        recorder.sources.iter().map(|s| s.0).collect::<Vec<_>>(),
-        [0, 0, 0, 1, 1, 1, 2, 2, 2]
-    );
+    assert_eq!(recorder.sources.iter().map(|s| s.0).collect::<Vec<_>>(), [0, 0, 0, 1, 1, 1, 2, 2, 2]);
     assert_eq!(facts.gaps.len(), 3);
 }
 
@@ -160,9 +146,7 @@ fn a_name_with_brackets_is_a_name_where_such_a_file_exists() {
 #[test]
 fn the_memory_of_many_ranks_stays_within_its_bound() {
     let entry = |n: usize| FileMemory {
-        path: format!(
-            "/fast/home/someone/experiments/2026-01-01/logs/run-with-a-long-name/rank{n:05}.log"
-        ),
+        path: format!("/fast/home/someone/experiments/2026-01-01/logs/run-with-a-long-name/rank{n:05}.log"),
         stat: crate::observe::log::open::Stat {
             dev: 1 << 40,
             inode: 1 << 50,
@@ -175,17 +159,8 @@ fn the_memory_of_many_ranks_stays_within_its_bound() {
         marker: (u64::MAX, 1024),
         ..FileMemory::default()
     };
-    let memory = LogMemory {
-        files: (0..MAX_FILES).map(entry).collect(),
-    };
+    let memory = LogMemory { files: (0..MAX_FILES).map(entry).collect() };
     let length = serde_json::to_string(&memory).unwrap().len();
-    assert!(
-        length <= 65_536 + 512 * MAX_FILES,
-        "{} bytes each",
-        length / MAX_FILES
-    );
-    assert_eq!(
-        serde_json::from_str::<LogMemory>(&serde_json::to_string(&memory).unwrap()).unwrap(),
-        memory
-    );
+    assert!(length <= 65_536 + 512 * MAX_FILES, "{} bytes each", length / MAX_FILES);
+    assert_eq!(serde_json::from_str::<LogMemory>(&serde_json::to_string(&memory).unwrap()).unwrap(), memory);
 }

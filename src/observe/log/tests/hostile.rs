@@ -9,21 +9,11 @@ fn what_is_not_a_file_is_named_and_never_well() {
     let cases: [(&str, fn(&Path)); 4] = [
         ("a directory", |path| fs::create_dir(path).unwrap()),
         ("a FIFO", |path| {
-            rustix::fs::mknodat(
-                rustix::fs::CWD,
-                path,
-                rustix::fs::FileType::Fifo,
-                rustix::fs::Mode::RUSR,
-                0,
-            )
-            .unwrap()
+            rustix::fs::mknodat(rustix::fs::CWD, path, rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR, 0)
+                .unwrap()
         }),
-        ("a socket", |path| {
-            drop(std::os::unix::net::UnixListener::bind(path).unwrap())
-        }),
-        ("a device", |path| {
-            std::os::unix::fs::symlink("/dev/null", path).unwrap()
-        }),
+        ("a socket", |path| drop(std::os::unix::net::UnixListener::bind(path).unwrap())),
+        ("a device", |path| std::os::unix::fs::symlink("/dev/null", path).unwrap()),
     ];
     for (what, make) in cases {
         let mut bench = Bench::new();
@@ -76,29 +66,19 @@ fn a_damaged_archive_is_read_as_far_as_it_goes_and_the_loss_is_said() {
     let mut bench = Bench::new();
     bench.append("train.log", lines("a", 30));
     bench.records();
-    let noise: String = (0..20_000u64)
-        .map(|n| format!("{:x}\n", n.wrapping_mul(0x9e37_79b9_7f4a_7c15)))
-        .collect();
+    let noise: String =
+        (0..20_000u64).map(|n| format!("{:x}\n", n.wrapping_mul(0x9e37_79b9_7f4a_7c15))).collect();
     bench.append("train.log", noise);
     bench.rename("train.log", "train.log.1");
     bench.gzip("train.log.1", "train.log.1.gz");
     let archive = bench.path("train.log.1.gz");
     let length = fs::metadata(&archive).unwrap().len();
-    OpenOptions::new()
-        .write(true)
-        .open(&archive)
-        .unwrap()
-        .set_len(length / 2)
-        .unwrap();
+    OpenOptions::new().write(true).open(&archive).unwrap().set_len(length / 2).unwrap();
     bench.append("train.log", "b\n");
     let (recorder, facts) = bench.patrol();
     assert!(recorder.records.len() > 1000 && recorder.records.last().unwrap() == "b");
     assert_eq!(facts.gaps.len(), 1);
-    assert!(
-        facts.gaps[0].why.contains("train.log.1.gz"),
-        "{}",
-        facts.gaps[0].why
-    );
+    assert!(facts.gaps[0].why.contains("train.log.1.gz"), "{}", facts.gaps[0].why);
     assert!(bench.patrol().1.gaps.is_empty());
 }
 
@@ -111,11 +91,7 @@ fn an_archive_that_cannot_be_unpacked_is_named_in_the_gap() {
     bench.append("train.log", "b\n");
     let (recorder, facts) = bench.patrol();
     assert_eq!(recorder.records, ["b"]);
-    assert!(
-        facts.gaps[0].why.contains("train.log.1.xz"),
-        "{}",
-        facts.gaps[0].why
-    );
+    assert!(facts.gaps[0].why.contains("train.log.1.xz"), "{}", facts.gaps[0].why);
 }
 
 #[test]
@@ -124,12 +100,7 @@ fn a_log_that_shrinks_while_it_is_read_is_read_as_far_as_it_goes() {
     impl Sink for Shrinking {
         fn block(&mut self, source: &Source<'_>, context: &mut FileContext, block: &Block<'_>) {
             self.0.block(source, context, block);
-            OpenOptions::new()
-                .write(true)
-                .open(&self.1)
-                .unwrap()
-                .set_len(10)
-                .unwrap();
+            OpenOptions::new().write(true).open(&self.1).unwrap().set_len(10).unwrap();
         }
     }
     let mut bench = Bench::new();
@@ -150,12 +121,7 @@ fn a_log_that_grows_as_fast_as_it_is_read_comes_to_an_end() {
     impl Sink for Growing {
         fn block(&mut self, _: &Source<'_>, _: &mut FileContext, block: &Block<'_>) {
             self.1 += block.bytes.len() as u64;
-            OpenOptions::new()
-                .append(true)
-                .open(&self.0)
-                .unwrap()
-                .write_all(block.bytes)
-                .unwrap();
+            OpenOptions::new().append(true).open(&self.0).unwrap().write_all(block.bytes).unwrap();
         }
     }
     let mut bench = Bench::new();
@@ -170,13 +136,9 @@ fn a_log_that_grows_as_fast_as_it_is_read_comes_to_an_end() {
 fn a_memory_full_of_nonsense_costs_a_re_read_and_nothing_else() {
     let mut bench = Bench::new();
     bench.append("train.log", lines("a", 30));
-    for (offset, length, lines) in [
-        (u64::MAX, 1024, 0),
-        (10, u64::MAX, 0),
-        (1024, 0, 0),
-        (5, 5, u64::MAX),
-        (700, 600, 3),
-    ] {
+    for (offset, length, lines) in
+        [(u64::MAX, 1024, 0), (10, u64::MAX, 0), (1024, 0, 0), (5, 5, u64::MAX), (700, 600, 3)]
+    {
         let entry = FileMemory {
             path: key(&bench.pattern),
             offset,

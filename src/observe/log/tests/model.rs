@@ -84,12 +84,7 @@ impl World {
 
     fn stamp(&self, name: &str) {
         let time = SystemTime::UNIX_EPOCH + Duration::from_secs(self.time);
-        OpenOptions::new()
-            .append(true)
-            .open(self.bench.path(name))
-            .unwrap()
-            .set_modified(time)
-            .unwrap();
+        OpenOptions::new().append(true).open(self.bench.path(name)).unwrap().set_modified(time).unwrap();
     }
 
     fn write(&self, name: &str, text: &str) {
@@ -198,9 +193,8 @@ impl World {
             }
             Act::Late => {
                 // An archive that was empty when it was rotated away is not known again.
-                let open = |(name, content): &&(String, Content)| {
-                    !name.ends_with(".gz") && !content.is_empty()
-                };
+                let open =
+                    |(name, content): &&(String, Content)| !name.ends_with(".gz") && !content.is_empty();
                 if self.archives.first().filter(open).is_some() {
                     let line = self.line(5);
                     let (name, content) = &mut self.archives[0];
@@ -228,10 +222,7 @@ impl World {
             }
             Act::Replace => {
                 if self.log.is_some() {
-                    let modified = fs::metadata(self.bench.path(LOG))
-                        .unwrap()
-                        .modified()
-                        .unwrap();
+                    let modified = fs::metadata(self.bench.path(LOG)).unwrap().modified().unwrap();
                     self.bench.copy(LOG, "copy");
                     self.bench.rename("copy", LOG);
                     File::options()
@@ -248,40 +239,23 @@ impl World {
     }
 
     fn contents(&self) -> impl Iterator<Item = &Content> {
-        self.archives
-            .iter()
-            .map(|(_, content)| content)
-            .chain(&self.log)
+        self.archives.iter().map(|(_, content)| content).chain(&self.log)
     }
 
     fn patrol(&mut self, hurried: bool) {
-        let deadline = if hurried {
-            Instant::now()
-        } else {
-            Instant::now() + Duration::from_secs(600)
-        };
+        let deadline = if hurried { Instant::now() } else { Instant::now() + Duration::from_secs(600) };
         let now = DateTime::from_timestamp(self.time as i64, 0).unwrap();
-        self.bench.limits = Limits {
-            deadline,
-            now,
-            ..self.bench.limits
-        };
-        let existing: HashSet<String> = self
-            .contents()
-            .flat_map(|content| content.lines.iter().cloned())
-            .collect();
+        self.bench.limits = Limits { deadline, now, ..self.bench.limits };
+        let existing: HashSet<String> =
+            self.contents().flat_map(|content| content.lines.iter().cloned()).collect();
         let (recorder, observation) = self.bench.look();
         for record in recorder.records {
-            assert!(
-                existing.contains(&record),
-                "read what no file holds: {record}"
-            );
+            assert!(existing.contains(&record), "read what no file holds: {record}");
             assert!(self.read.insert(record.clone()), "read twice: {record}");
         }
         for tail in recorder.tails {
             assert!(
-                self.contents()
-                    .any(|content| content.half.as_ref() == Some(&tail)),
+                self.contents().any(|content| content.half.as_ref() == Some(&tail)),
                 "judged what no file holds: {tail}"
             );
             assert!(self.tails.insert(tail.clone()), "judged twice: {tail}");
@@ -289,17 +263,12 @@ impl World {
         if self.log.is_none() {
             return;
         }
-        let Observation::Known(facts) = observation else {
-            panic!("{observation:?}")
-        };
+        let Observation::Known(facts) = observation else { panic!("{observation:?}") };
         if hurried {
             return;
         }
         assert_eq!(facts.backlog_bytes, 0);
-        let unread: Vec<&String> = existing
-            .iter()
-            .filter(|line| !self.read.contains(*line))
-            .collect();
+        let unread: Vec<&String> = existing.iter().filter(|line| !self.read.contains(*line)).collect();
         assert!(unread.is_empty(), "not read: {unread:?}");
     }
 

@@ -32,27 +32,16 @@ fn a_last_line_without_an_end_is_judged_once_when_nothing_more_comes() {
     bench.append("train.log", " signal 9\n");
     let (recorder, facts) = bench.patrol();
     assert_eq!(recorder.records, ["Killed by signal 9"]);
-    assert_eq!(
-        recorder.places[0].3, 6,
-        "what was judged is said, so that hits in it count once"
-    );
+    assert_eq!(recorder.places[0].3, 6, "what was judged is said, so that hits in it count once");
     assert_eq!(facts.bytes_read, 13);
 }
 
 #[test]
 fn a_tail_is_judged_at_once_when_its_process_is_gone_or_it_is_old_or_the_read_is_final() {
     let limits = Bench::new().limits;
-    for limits in [
-        Limits {
-            process_gone: true,
-            ..limits
-        },
-        Limits {
-            last_look: true,
-            ..limits
-        },
-        later(&limits, 120),
-    ] {
+    for limits in
+        [Limits { process_gone: true, ..limits }, Limits { last_look: true, ..limits }, later(&limits, 120)]
+    {
         let mut bench = Bench::new();
         bench.limits = limits;
         bench.append("train.log", "half");
@@ -155,10 +144,7 @@ fn when_time_runs_out_the_progress_is_kept_and_the_rest_is_said() {
     let (mut records, mut rest, mut patrols) = (Vec::new(), u64::MAX, 0);
     while rest > 0 {
         let (recorder, facts) = bench.patrol();
-        assert!(
-            facts.backlog_bytes < rest && recorder.largest > 0,
-            "every patrol makes progress"
-        );
+        assert!(facts.backlog_bytes < rest && recorder.largest > 0, "every patrol makes progress");
         rest = facts.backlog_bytes;
         records.extend(recorder.records);
         patrols += 1;
@@ -190,12 +176,7 @@ fn when_time_runs_out_in_an_archive_it_is_finished_before_the_new_log_begins() {
             assert!(facts.gaps.is_empty(), "{:?}", facts.gaps);
             records.extend(recorder.records);
         }
-        let all = [
-            expected("old", 30_000),
-            expected("m", 20_000),
-            expected("b", 20_000),
-        ]
-        .concat();
+        let all = [expected("old", 30_000), expected("m", 20_000), expected("b", 20_000)].concat();
         assert!(records == all, "{} of {} records", records.len(), all.len());
     }
 }
