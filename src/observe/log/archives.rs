@@ -28,6 +28,8 @@ pub(super) struct Settled {
     real: Option<String>,
     /// The file at the last look.
     seen: Stat,
+    /// See [`FileMemory::seen_until`].
+    since: i64,
     /// The content that was finished, and where.
     last: Option<(FileMemory, Neighbour)>,
 }
@@ -54,7 +56,14 @@ enum Search {
 impl Patrol<'_> {
     /// Looks for an archive that was finished and is no longer where it was.
     pub(super) fn search_archive(&mut self, entry: FileMemory) {
-        let around = self.around(&self.path_of(&entry.path), entry.real.as_deref());
+        let Some(entry) = self.come_back(entry) else {
+            return;
+        };
+        let around = self.around(
+            &self.path_of(&entry.path),
+            entry.real.as_deref(),
+            &entry.stat,
+        );
         match self.find(&entry, &around) {
             Search::Found(found, _) => {
                 let (entry, _) = self.finish_in(*found, entry);
@@ -69,6 +78,34 @@ impl Patrol<'_> {
         }
     }
 
+    /// Reads on where an archive was given its old name again. Gives the entry back if it was not.
+    fn come_back(&mut self, entry: FileMemory) -> Option<FileMemory> {
+        let Some(member) = self
+            .member(&entry.path)
+            .filter(|m| !self.claimed.contains(&m.path))
+        else {
+            return Some(entry);
+        };
+        let Ok(opened) = open(&member.path) else {
+            return Some(entry);
+        };
+        match entry.find_in(&opened) {
+            Ok(Some(position)) if entry.strong() || opened.stat.same_file(&entry.stat) => {
+                self.claim(&member.path, &opened.stat);
+                let (entry, _) = self.read_on(
+                    Bytes::Plain(opened),
+                    &member.path,
+                    position,
+                    FileMemory { at: None, ..entry },
+                    false,
+                );
+                self.keep(entry);
+                None
+            }
+            _ => Some(entry),
+        }
+    }
+
     /// Looks for a log's content that is not where it was, and finishes it. Gives back what
     /// [`Self::catch_up`] needs where that came to an end.
     pub(super) fn search(&mut self, entry: FileMemory) -> Option<Settled> {
@@ -76,21 +113,41 @@ impl Patrol<'_> {
             self.lost(entry, &[]);
             return None;
         }
-        let (key, real, seen) = (entry.path.clone(), entry.real.clone(), entry.stat);
-        match self.find(&entry, &self.around(&self.path_of(&key), real.as_deref())) {
+        let (key, real, seen, since) = (
+            entry.path.clone(),
+            entry.real.clone(),
+            entry.stat,
+            entry.seen_until(),
+        );
+        match self.find(
+            &entry,
+            &self.around(&self.path_of(&key), real.as_deref(), &seen),
+        ) {
             Search::Found(found, holder) => {
                 let (entry, finished) = self.finish_in(*found, entry);
                 if finished && !self.pump.late() {
-                    return Some(Settled { key, real, seen, last: Some((entry, holder)) });
+                    return Some(Settled {
+                        key,
+                        real,
+                        seen,
+                        since,
+                        last: Some((entry, holder)),
+                    });
                 }
-                self.wait_at(entry);
+                self.wait_at(entry, since);
                 None
             }
             Search::Nowhere(reasons) if !self.pump.late() => {
-                self.lost(entry, &reasons).then_some(Settled { key, real, seen, last: None })
+                self.lost(entry, &reasons).then_some(Settled {
+                    key,
+                    real,
+                    seen,
+                    since,
+                    last: None,
+                })
             }
             Search::Nowhere(_) | Search::Closed(..) | Search::Late => {
-                self.wait_at(entry);
+                self.wait_at(entry, since);
                 None
             }
         }
@@ -99,13 +156,21 @@ impl Patrol<'_> {
     /// Reads what was written and rotated away between a log's old content and its new one. All old
     /// contents have been found by then, so none of them is taken for unread.
     pub(super) fn catch_up(&mut self, settled: Settled) {
-        let Settled { key, real, seen, last } = settled;
+        let Settled {
+            key,
+            real,
+            seen,
+            since,
+            last,
+        } = settled;
         let (mut last, holder) = last.unzip();
-        let around = self.around(&self.path_of(&key), real.as_deref());
+        let around = self.around(&self.path_of(&key), real.as_deref(), &seen);
         let mut between: Vec<&Neighbour> = around
             .iter()
-            .filter(|n| n.rotation.is_some() && !self.claimed.contains(&n.path) && !self.is_known(&n.path))
-            .filter(|n| is_newer(n, &seen, holder.as_ref()))
+            .filter(|n| {
+                n.rotation.is_some() && !self.claimed.contains(&n.path) && !self.is_known(&n.path)
+            })
+            .filter(|n| is_newer(n, since, &seen, holder.as_ref()))
             .collect();
         between.sort_by_cached_key(|n| n.age());
         for neighbour in between {
@@ -118,13 +183,16 @@ impl Patrol<'_> {
             let (entry, finished) =
                 self.finish_in(found, FileMemory { path: key.clone(), ..FileMemory::default() });
             if !finished || self.pump.late() {
-                self.wait_at(entry);
+                self.wait_at(entry, since);
                 return;
             }
             last = Some(entry);
         }
-        if let Some(entry) = last {
-            self.keep_archive(entry);
+        match last {
+            // There is no new log yet: its forerunner tells the next patrol from where on to look.
+            Some(entry) if self.member(&key).is_none() => self.wait_at(entry, since),
+            Some(entry) => self.keep_archive(entry),
+            None => {}
         }
         self.due.insert(key);
     }
@@ -220,9 +288,10 @@ impl Patrol<'_> {
         if entry.empty() {
             return true;
         }
-        let since =
-            |n: &Neighbour| n.stat.mtime > entry.stat.mtime || replaced && n.stat.mtime == entry.stat.mtime;
-        self.around(&member.path, entry.real.as_deref())
+        let since = |n: &Neighbour| {
+            n.stat.mtime > entry.stat.mtime || replaced && n.stat.mtime == entry.stat.mtime
+        };
+        self.around(&member.path, entry.real.as_deref(), &entry.stat)
             .iter()
             .filter(|n| {
                 !self.claimed.contains(&n.path) && !n.stat.same_file(&opened.stat) && !self.is_known(&n.path)
@@ -248,11 +317,11 @@ impl Patrol<'_> {
         self.member(key).map_or_else(|| PathBuf::from(key), |member| member.path.clone())
     }
 
-    fn around(&self, log: &Path, real: Option<&str>) -> Vec<Neighbour> {
-        let mut around = self.listed.list(log);
+    fn around(&self, log: &Path, real: Option<&str>, seen: &Stat) -> Vec<Neighbour> {
+        let mut around = self.listed.list(log, seen.inode);
         if let Some(real) = real.map(Path::new) {
             // The link led to another file at the last look: that file itself, and what it became.
-            around.extend(self.listed.list(real));
+            around.extend(self.listed.list(real, seen.inode));
             around.extend(Neighbour::alone(real));
         }
         around.sort_by(|a, b| a.path.cmp(&b.path));
@@ -261,15 +330,16 @@ impl Patrol<'_> {
     }
 }
 
-/// Whether a generation was written after the last look, that is, is one that nobody read.
-fn is_newer(neighbour: &Neighbour, seen: &Stat, holder: Option<&Neighbour>) -> bool {
-    match (neighbour.stat.mtime.cmp(&seen.mtime), holder) {
+/// Whether a generation was written after the last look, that is, is one that nobody read. One that
+/// is both named and written before the holder of the old content is older than that.
+fn is_newer(neighbour: &Neighbour, since: i64, seen: &Stat, holder: Option<&Neighbour>) -> bool {
+    match (neighbour.stat.mtime.cmp(&since), holder) {
         (Ordering::Less, _) => false,
         (Ordering::Equal, None) => neighbour.stat.same_file(seen) && neighbour.stat.size > 0,
         (Ordering::Equal, Some(holder)) => neighbour.is_named_newer_than(holder),
         (Ordering::Greater, None) => true,
         (Ordering::Greater, Some(holder)) => {
-            !neighbour.is_numbered_older_than(holder) || neighbour.stat.mtime > holder.stat.mtime
+            !holder.is_named_newer_than(neighbour) || neighbour.stat.mtime > holder.stat.mtime
         }
     }
 }

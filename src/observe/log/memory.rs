@@ -56,6 +56,10 @@ pub(super) struct FileMemory {
     /// The file at the last look; for a compressed archive the compressed file.
     #[serde(flatten)]
     pub stat: Stat,
+    /// For a log's content that waits in an archive: when the log was last written to at the last
+    /// look that found it in its place (nanoseconds since 1970). 0 elsewhere.
+    #[serde(skip_serializing_if = "is_default")]
+    pub waits_since: i64,
     /// The next byte to deliver.
     pub offset: u64,
     /// `\n` before the offset.
@@ -122,6 +126,16 @@ impl FileMemory {
             && (self.offset == 0 || self.marker.1 > 0)
             && self.tail.1 <= MARKER as u64
             && self.lines <= self.offset
+    }
+
+    /// Archives written after this (nanoseconds since 1970) were written since the last look at the
+    /// log itself. Late writes into an archive do not move it.
+    pub(super) fn seen_until(&self) -> i64 {
+        if self.waits_since == 0 {
+            self.stat.mtime
+        } else {
+            self.waits_since
+        }
     }
 
     /// Whether the marker is long enough to stand alone.

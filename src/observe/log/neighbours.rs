@@ -5,6 +5,7 @@ use super::open::Stat;
 use std::cell::RefCell;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
+use std::os::unix::fs::DirEntryExt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
@@ -64,12 +65,6 @@ impl Neighbour {
             _ => false,
         }
     }
-
-    /// Whether the name says that it was rotated away earlier than the other.
-    pub(super) fn is_numbered_older_than(&self, other: &Self) -> bool {
-        let number = |n: &Self| n.rotation.as_ref().and_then(|r| r.number);
-        matches!((number(self), number(other)), (Some(a), Some(b)) if a > b)
-    }
 }
 
 /// Whether a path ends with `.ENDING`.
@@ -82,10 +77,13 @@ pub(super) fn is_compressed(path: &Path) -> bool {
     ends_with(path, "gz") || OPAQUE.iter().any(|ending| ends_with(path, ending))
 }
 
-/// The names in directories, read once where a glob asks for the same directory again and again.
+/// Names and inodes in a directory.
+type Names = Rc<Vec<(String, u64)>>;
+
+/// Directories that were listed, kept where a glob asks for the same one again and again.
 #[derive(Debug)]
 pub(super) struct Listed {
-    shared: Option<RefCell<HashMap<PathBuf, Rc<Vec<String>>>>>,
+    shared: Option<RefCell<HashMap<PathBuf, Names>>>,
 }
 
 impl Listed {
@@ -93,37 +91,51 @@ impl Listed {
         Self { shared: shared.then(RefCell::default) }
     }
 
-    /// The regular files beside `log` whose names begin with its name or its stem (for a glob, where
-    /// they may be other logs: with its name, or with its stem and its extension), `log` itself left
-    /// out. Of `X` and `X.gz` only `X` is listed: they are the same while it is being compressed.
-    /// A directory that cannot be listed has none.
-    pub(super) fn list(&self, log: &Path) -> Vec<Neighbour> {
-        let directory = log.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    /// The regular files beside `log` that have its old inode, or whose names begin with its name
+    /// or its stem (for a glob, where these may be other logs: with its name, or with its stem and
+    /// its extension); `log` itself left out. Of `X` and `X.gz` only `X` is listed: they are the
+    /// same while it is being compressed. A directory that cannot be listed has none.
+    pub(super) fn list(&self, log: &Path, inode: u64) -> Vec<Neighbour> {
+        let directory = log
+            .parent()
+            .filter(|p| !p.as_os_str().is_empty())
+            .unwrap_or(Path::new("."));
         let name = log.file_name().unwrap_or_default().to_string_lossy();
         let stem = log.file_stem().unwrap_or_default().to_string_lossy();
         let extension = name.strip_prefix(stem.as_ref()).unwrap_or_default();
+        let is_near = |theirs: &str, its: u64| {
+            let alike = || {
+                self.shared.is_none()
+                    || theirs.starts_with(name.as_ref())
+                    || theirs.ends_with(extension)
+                    || is_compressed(Path::new(theirs))
+            };
+            theirs != name && (its == inode || theirs.starts_with(stem.as_ref()) && alike())
+        };
         let names = match &self.shared {
-            None => Rc::new(names(directory, &stem)),
+            None => names(directory, is_near),
             Some(shared) => Rc::clone(
                 shared
                     .borrow_mut()
                     .entry(directory.to_owned())
-                    .or_insert_with(|| Rc::new(names(directory, ""))),
+                    .or_insert_with(|| names(directory, |_, _| true)),
             ),
         };
-        let is_near = |theirs: &&String| {
-            **theirs != name
-                && theirs.starts_with(stem.as_ref())
-                && (self.shared.is_none()
-                    || theirs.starts_with(name.as_ref())
-                    || theirs.trim_end_matches(".gz").ends_with(extension))
-        };
         let mut found = BTreeMap::new();
-        for theirs in names.iter().filter(is_near).take(MAX_NEIGHBOURS) {
-            found.extend(
-                Neighbour::alone(&directory.join(theirs))
-                    .map(|n| (theirs.as_str(), Neighbour { rotation: rotation(&name, &stem, theirs), ..n })),
-            );
+        for (theirs, _) in names
+            .iter()
+            .filter(|(theirs, its)| is_near(theirs, *its))
+            .take(MAX_NEIGHBOURS)
+        {
+            found.extend(Neighbour::alone(&directory.join(theirs)).map(|n| {
+                (
+                    theirs.as_str(),
+                    Neighbour {
+                        rotation: rotation(&name, &stem, theirs),
+                        ..n
+                    },
+                )
+            }));
         }
         let is_double = |theirs: &str| {
             is_compressed(Path::new(theirs))
@@ -135,14 +147,18 @@ impl Listed {
     }
 }
 
-/// Names that are UTF-8 and begin with `prefix`. What rotates logs only adds to their names, so a
-/// name in another encoding belongs to a log in another encoding: its archives are not found.
-fn names(directory: &Path, prefix: &str) -> Vec<String> {
-    let Ok(entries) = std::fs::read_dir(directory) else {
-        return Vec::new();
-    };
-    let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
-    names.filter(|name| name.starts_with(prefix)).take(MAX_NAMES).collect()
+/// Names that are UTF-8 and wanted. What rotates logs only adds to their names, so a name in another
+/// encoding belongs to a log in another encoding: its archives are not found.
+fn names(directory: &Path, wanted: impl Fn(&str, u64) -> bool) -> Names {
+    let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
+    let names =
+        entries.filter_map(|entry| Some((entry.file_name().into_string().ok()?, entry.ino())));
+    Rc::new(
+        names
+            .filter(|(name, inode)| wanted(name, *inode))
+            .take(MAX_NAMES)
+            .collect(),
+    )
 }
 
 /// `NAME.1`, `NAME-20260101`, `NAME.2026-01-01_10-00`, `NAME.old`, `STEM-20260101.EXT`, each also

@@ -338,6 +338,7 @@ impl<'a> Patrol<'a> {
             // No size: whoever compares sizes must not take it for unchanged.
             entry.stat.size = 0;
         }
+        entry.waits_since = 0;
         self.modified = self.modified.max(stat.mtime);
         self.report(log, &entry, stat.size, self.pump.bytes - before);
         self.carried.insert(entry.path.clone(), entry.context.clone());
@@ -404,9 +405,13 @@ impl<'a> Patrol<'a> {
 
     /// Keeps a content as the place where the next patrol goes on with a log, wherever it stands:
     /// it is found again by what it says.
-    pub(super) fn wait_at(&mut self, entry: FileMemory) {
+    pub(super) fn wait_at(&mut self, entry: FileMemory, waits_since: i64) {
         self.waiting.insert(entry.path.clone());
-        self.keep(FileMemory { at: None, ..entry });
+        self.keep(FileMemory {
+            at: None,
+            waits_since,
+            ..entry
+        });
     }
 
     fn finish(mut self, memory: &mut LogMemory, first_look: bool) -> Observation<LogFacts> {

@@ -109,12 +109,29 @@ fn a_member_that_is_gone_is_told_once_and_known_again_when_it_comes_back() {
     bench.append("rank0.log", lines("a", 20));
     bench.append("rank1.log", lines("b", 20));
     bench.records();
-    bench.rename("rank1.log", "elsewhere");
+    fs::create_dir(bench.path("elsewhere")).unwrap();
+    bench.rename("rank1.log", "elsewhere/rank1.log");
     assert_eq!(bench.patrol().1.gaps.len(), 1);
     assert!(bench.patrol().1.gaps.is_empty());
-    bench.rename("elsewhere", "rank1.log");
+    bench.rename("elsewhere/rank1.log", "rank1.log");
     bench.append("rank1.log", "c\n");
     assert_eq!(bench.records(), ["c"]);
+}
+
+#[test]
+fn a_member_that_is_renamed_and_named_back_is_read_on() {
+    let mut bench = Bench::with_pattern("rank*.log");
+    bench.append("rank0.log", lines("a", 20));
+    bench.append("rank1.log", lines("b", 20));
+    bench.records();
+    bench.append("rank1.log", "c\n");
+    bench.rename("rank1.log", "aside");
+    assert_eq!(bench.records(), ["c"]);
+    bench.rename("aside", "rank1.log");
+    bench.append("rank1.log", "d\n");
+    let (recorder, facts) = bench.patrol();
+    assert_eq!(recorder.records, ["d"]);
+    assert!(facts.gaps.is_empty());
 }
 
 #[test]
