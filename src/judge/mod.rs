@@ -3,6 +3,8 @@
 //!
 //! To add a check: one file here, one entry in [`CHECKS`].
 
+pub mod words;
+
 use crate::clock::Reading;
 use crate::config::{Config, Run};
 use crate::finding::{Opinion, Subject};
@@ -55,4 +57,6 @@ pub const CHECKS: &[Check] = &[];
 pub struct Memory {
     /// Which start of the run this is, from 1.
     pub attempt: u32,
+    /// Of the words in the log.
+    pub words: words::WordsMemory,
 }
