@@ -12,12 +12,12 @@ use crate::metrics::{Metric, Row};
 use crate::observe::log::{Block, Part, Sink, Source};
 use crate::playbook::{self, PYTHON_TRACEBACK};
 use hits::{Found, Place};
+use last::LastBlock;
 use memchr::memmem;
 use regex::bytes::{Regex, RegexBuilder};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use last::LastBlock;
 
 /// What one pass over the new bytes found. Bounded, whatever the size of the log.
 #[derive(Debug, Clone, Default)]
@@ -126,7 +126,10 @@ impl Digest {
     pub fn new(numbers: Numbers, options: Options<'_>) -> Self {
         let done_when = options.done_when.and_then(|text| {
             let pattern = RegexBuilder::new(text).multi_line(true).build().ok()?;
-            Some(DoneWhen { pattern, anchored: text.contains(['^', '$']) || text.contains("\\A") || text.contains("\\z") })
+            Some(DoneWhen {
+                pattern,
+                anchored: text.contains(['^', '$']) || text.contains("\\A") || text.contains("\\z"),
+            })
         });
         Self {
             numbers,
@@ -147,16 +150,35 @@ impl Digest {
         let mut files = std::mem::take(&mut self.files);
         for state in files.values_mut() {
             if let Some((place, text)) = state.unfinished.take() {
-                hits::add(&mut self.hits, PYTHON_TRACEBACK, &place, state, text.clone(), text);
+                hits::add(
+                    &mut self.hits,
+                    PYTHON_TRACEBACK,
+                    &place,
+                    state,
+                    text.clone(),
+                    text,
+                );
             }
         }
-        let last = files.values().find(|state| state.lead).or_else(|| files.values().next_back());
+        let last = files
+            .values()
+            .find(|state| state.lead)
+            .or_else(|| files.values().next_back());
         DigestFacts {
             numbers: self.numbers,
             rows: self.rows,
-            hits: self.hits.into_iter().map(|found| { let file = found.place.file; found.finish(files.get(&file)) }).collect(),
+            hits: self
+                .hits
+                .into_iter()
+                .map(|found| {
+                    let file = found.place.file;
+                    found.finish(files.get(&file))
+                })
+                .collect(),
             completed: self.completed,
-            last_lines: last.map(|state| state.last.lines(&state.path)).unwrap_or_default(),
+            last_lines: last
+                .map(|state| state.last.lines(&state.path))
+                .unwrap_or_default(),
             records: self.records,
             lead: self.lead,
         }
@@ -182,10 +204,19 @@ impl Digest {
     }
 
     /// Whole records, and an unfinished tail as if it were one.
-    fn records(&mut self, state: &mut FileState, context: &mut FileContext, source: &Source<'_>, block: &Block<'_>) -> u64 {
+    fn records(
+        &mut self,
+        state: &mut FileState,
+        context: &mut FileContext,
+        source: &Source<'_>,
+        block: &Block<'_>,
+    ) -> u64 {
         let bytes = block.bytes;
         let mut places = playbook::candidates(bytes).into_iter().peekable();
-        let may_be_done = self.done_when.as_ref().is_some_and(|done| done.anchored || done.pattern.is_match(bytes));
+        let may_be_done = self
+            .done_when
+            .as_ref()
+            .is_some_and(|done| done.anchored || done.pattern.is_match(bytes));
         let tail = block.part == Part::Tail;
         let (mut at, mut line) = (0, block.line);
         let mut judged = usize::try_from(source.judged).unwrap_or(usize::MAX);
@@ -206,7 +237,13 @@ impl Digest {
                 candidate = true;
             }
             if candidate || may_be_done || context.trace.is_some() {
-                let place = Place { file: source.index, line, offset, step: state.step, attempt: context.attempt };
+                let place = Place {
+                    file: source.index,
+                    line,
+                    offset,
+                    step: state.step,
+                    attempt: context.attempt,
+                };
                 self.words(state, context, &bytes[at..end.end], judged, place);
             }
             judged = 0;
@@ -218,7 +255,13 @@ impl Digest {
     }
 
     /// A piece of a record that is longer than the buffer: no row, but words.
-    fn piece(&mut self, state: &mut FileState, context: &mut FileContext, source: &Source<'_>, block: &Block<'_>) -> u64 {
+    fn piece(
+        &mut self,
+        state: &mut FileState,
+        context: &mut FileContext,
+        source: &Source<'_>,
+        block: &Block<'_>,
+    ) -> u64 {
         let (line, offset) = *state.began.get_or_insert((block.line, block.offset));
         let carried = state.carry.len();
         let mut window = std::mem::take(&mut state.carry);
@@ -226,10 +269,26 @@ impl Digest {
         for found in playbook::candidates(&window) {
             let from = found.saturating_sub(REGION);
             let to = (found + REGION).min(window.len());
-            let judged = (usize::try_from(source.judged).unwrap_or(usize::MAX).saturating_add(carried)).saturating_sub(from).min(to - from);
+            let judged = (usize::try_from(source.judged)
+                .unwrap_or(usize::MAX)
+                .saturating_add(carried))
+            .saturating_sub(from)
+            .min(to - from);
             let judged = if source.judged == 0 { 0 } else { judged };
-            let place = Place { file: source.index, line, offset, step: state.step, attempt: context.attempt };
-            self.words(state, context, window[from..to].trim_ascii_end(), judged, place);
+            let place = Place {
+                file: source.index,
+                line,
+                offset,
+                step: state.step,
+                attempt: context.attempt,
+            };
+            self.words(
+                state,
+                context,
+                window[from..to].trim_ascii_end(),
+                judged,
+                place,
+            );
         }
         if block.part == Part::LastPiece {
             self.records += 1;
@@ -244,7 +303,14 @@ impl Digest {
 
     /// Judges a record in which a literal stands, or that may belong to an open traceback.
     /// `judged` bytes of it were judged before.
-    fn words(&mut self, state: &mut FileState, context: &mut FileContext, record: &[u8], judged: usize, place: Place) {
+    fn words(
+        &mut self,
+        state: &mut FileState,
+        context: &mut FileContext,
+        record: &[u8],
+        judged: usize,
+        place: Place,
+    ) {
         let mut plain = Vec::new();
         let record = excerpt::plain(record, judged, &mut plain);
         let before = &record[..judged.min(record.len())];
@@ -260,9 +326,19 @@ impl Digest {
                 state.hit_in_record.push(entry.id);
             }
             let quote = excerpt::quote(record, &span);
-            hits::add(&mut self.hits, entry.id, &place, state, excerpt::around(record, &span), quote);
+            hits::add(
+                &mut self.hits,
+                entry.id,
+                &place,
+                state,
+                excerpt::around(record, &span),
+                quote,
+            );
         }
-        let done = self.done_when.as_ref().is_some_and(|done| done.pattern.is_match(record));
+        let done = self
+            .done_when
+            .as_ref()
+            .is_some_and(|done| done.pattern.is_match(record));
         if done || playbook::completes(record) {
             let text = excerpt::around(record, &(0..record.len()));
             self.completed = Some(place.occurrence(&state.path, text));
@@ -270,7 +346,15 @@ impl Digest {
         self.traceback(state, context, record, judged, named, place);
     }
 
-    fn traceback(&mut self, state: &mut FileState, context: &mut FileContext, record: &[u8], judged: usize, named: bool, place: Place) {
+    fn traceback(
+        &mut self,
+        state: &mut FileState,
+        context: &mut FileContext,
+        record: &[u8],
+        judged: usize,
+        named: bool,
+        place: Place,
+    ) {
         if let Some(trace) = context.trace.as_mut() {
             match trace.next(record) {
                 Then::GoesOn => {}
@@ -280,7 +364,14 @@ impl Digest {
                     (context.trace, state.unfinished) = (None, None);
                     if counts {
                         let around = excerpt::around(record, &(0..record.len()));
-                        hits::add(&mut self.hits, PYTHON_TRACEBACK, &place, state, around, text);
+                        hits::add(
+                            &mut self.hits,
+                            PYTHON_TRACEBACK,
+                            &place,
+                            state,
+                            around,
+                            text,
+                        );
                     }
                     return;
                 }
@@ -293,7 +384,8 @@ impl Digest {
         if let Some(header) = header.filter(|header| header + playbook::TRACEBACK.len() > judged) {
             context.trace = Trace::begin(record, header, std::mem::take(&mut context.chained));
             let told = context.trace.as_ref().is_some_and(|trace| !trace.chained);
-            state.unfinished = told.then(|| (place, excerpt::around(record, &(header..record.len()))));
+            state.unfinished =
+                told.then(|| (place, excerpt::around(record, &(header..record.len()))));
         }
     }
 }
@@ -306,7 +398,12 @@ impl Sink for Digest {
                 context.begin_attempt();
             }
             let lead = self.lead.as_deref() == Some(source.path);
-            FileState { path: source.path.to_string_lossy().into_owned(), head: source.head.to_owned(), lead, ..FileState::default() }
+            FileState {
+                path: source.path.to_string_lossy().into_owned(),
+                head: source.head.to_owned(),
+                lead,
+                ..FileState::default()
+            }
         });
         if state.unfinished.is_some()
             && let Some(trace) = context.trace.as_mut()
@@ -321,7 +418,9 @@ impl Sink for Digest {
         if let Some(trace) = context.trace.as_mut() {
             trace.told |= state.unfinished.is_some();
         }
-        state.last.keep(block.bytes, block.offset + block.bytes.len() as u64, line);
+        state
+            .last
+            .keep(block.bytes, block.offset + block.bytes.len() as u64, line);
         self.files.insert(source.index, state);
     }
 }
@@ -329,7 +428,10 @@ impl Sink for Digest {
 /// Whether an unfinished record's numbers are all there: a buffer that was written out cuts anywhere.
 fn is_closed(tail: &[u8]) -> bool {
     let tail = tail.trim_ascii_end();
-    tail.last().is_some_and(|byte| matches!(byte, b'}' | b']' | b')' | b'%' | b'|')) || tail.ends_with(b"nan") || tail.ends_with(b"NaN")
+    tail.last()
+        .is_some_and(|byte| matches!(byte, b'}' | b']' | b')' | b'%' | b'|'))
+        || tail.ends_with(b"nan")
+        || tail.ends_with(b"NaN")
 }
 
 fn is_finite(row: &Row) -> bool {

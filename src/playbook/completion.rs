@@ -3,22 +3,36 @@
 use memchr::memmem;
 
 /// Strings of which one stands in every sign.
-pub(super) const LITERALS: &[&str] = &["train_runtime", "`Trainer.fit` stopped: `max_", "raining complete", "raining finished", "raining done"];
+pub(super) const LITERALS: &[&str] = &[
+    "train_runtime",
+    "`Trainer.fit` stopped: `max_",
+    "raining complete",
+    "raining finished",
+    "raining done",
+];
 
 /// Whether the record says that training is complete.
 pub fn completes(record: &[u8]) -> bool {
     let has = |literal: &str| memmem::find(record, literal.as_bytes()).is_some();
     if has("train_runtime") {
         // The Trainer's own dictionary, not code or a table that names it.
-        return has("train_loss") || has("train_steps_per_second") || has("train_samples_per_second");
+        return has("train_loss")
+            || has("train_steps_per_second")
+            || has("train_samples_per_second");
     }
     has("`Trainer.fit` stopped: `max_") && has("reached") || is_sentence(record)
 }
 
 /// `Training complete.`, `Training finished!`, alone on its line but for a logger's prefix.
 fn is_sentence(record: &[u8]) -> bool {
-    const SENTENCES: [&str; 6] =
-        ["training complete", "training completed", "training finished", "training done", "training completed successfully", "training finished successfully"];
+    const SENTENCES: [&str; 6] = [
+        "training complete",
+        "training completed",
+        "training finished",
+        "training done",
+        "training completed successfully",
+        "training finished successfully",
+    ];
     let text = String::from_utf8_lossy(record).to_lowercase();
     let text = text.trim_end_matches(|letter: char| !letter.is_ascii_alphanumeric());
     SENTENCES.iter().any(|sentence| {

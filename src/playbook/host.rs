@@ -15,7 +15,10 @@ pub(super) const ENTRIES: &[Entry] = &[
         means: "The file system has no space or no inodes left.",
         told_apart: "A quota says 'Disk quota exceeded'.",
         advice: "Free space; look at df -h and df -i; the newest checkpoint may be incomplete.",
-        examples: &["OSError: [Errno 28] No space left on device: '/scratch/ckpt/step_4000.pt'", "touch: cannot touch 'new': No space left on device"],
+        examples: &[
+            "OSError: [Errno 28] No space left on device: '/scratch/ckpt/step_4000.pt'",
+            "touch: cannot touch 'new': No space left on device",
+        ],
         near_misses: &["OSError: [Errno 2] No such file or directory", "Errno 285"],
     },
     Entry {
@@ -37,14 +40,34 @@ pub(super) const ENTRIES: &[Entry] = &[
         title: "Native crash",
         severity: Severity::Critical,
         role: Role::Root,
-        literals: &["egmentation fault", "segfault at", "Bus error", "SIGBUS", "SIGSEGV", "exitcode: -11", "exitcode  : -11"],
+        literals: &[
+            "egmentation fault",
+            "segfault at",
+            "Bus error",
+            "SIGBUS",
+            "SIGSEGV",
+            "exitcode: -11",
+            "exitcode  : -11",
+        ],
         pattern: None,
-        exclusions: &["DataLoader worker", "insufficient shared memory", "SIGSEGV handler", "SIGBUS handler"],
+        exclusions: &[
+            "DataLoader worker",
+            "insufficient shared memory",
+            "SIGSEGV handler",
+            "SIGBUS handler",
+        ],
         means: "Native code touched memory that is not its own.",
         told_apart: "A bus error of a data worker is /dev/shm that is too small.",
         advice: "Enable faulthandler and core dumps; suspect the newest native package.",
-        examples: &["Fatal Python error: Segmentation fault", "srun: error: nid007242: task 3: Bus error", "python[4711]: segfault at 0 ip 00007f error 4"],
-        near_misses: &["RuntimeError: DataLoader worker (pid 1) is killed by signal: Bus error.", "image segmentation loss 0.4"],
+        examples: &[
+            "Fatal Python error: Segmentation fault",
+            "srun: error: nid007242: task 3: Bus error",
+            "python[4711]: segfault at 0 ip 00007f error 4",
+        ],
+        near_misses: &[
+            "RuntimeError: DataLoader worker (pid 1) is killed by signal: Bus error.",
+            "image segmentation loss 0.4",
+        ],
     },
     Entry {
         id: "keyboard_interrupt",
@@ -57,7 +80,10 @@ pub(super) const ENTRIES: &[Entry] = &[
         means: "Somebody pressed Ctrl-C, or a wrapper sent SIGINT.",
         told_apart: "SIGTERM leaves no KeyboardInterrupt.",
         advice: "Nothing, if it was you; else look who stopped it.",
-        examples: &["KeyboardInterrupt", "Detected KeyboardInterrupt, attempting graceful shutdown ..."],
+        examples: &[
+            "KeyboardInterrupt",
+            "Detected KeyboardInterrupt, attempting graceful shutdown ...",
+        ],
         near_misses: &["    except KeyboardInterrupt:"],
     },
 ];

@@ -33,7 +33,11 @@ pub(super) const ENTRIES: &[Entry] = &[
             "ResourceExhaustedError: OOM when allocating tensor with shape[500,512,4,4] and type float",
             "jaxlib.xla_extension.XlaRuntimeError: RESOURCE_EXHAUSTED: Out of memory while trying to allocate 65.85GiB.",
         ],
-        near_misses: &["slurmstepd: error: Detected 1 oom-kill event(s)", "    except RuntimeError as e:  # CUDA out of memory", "oom 0 | loss_scale 8.000"],
+        near_misses: &[
+            "slurmstepd: error: Detected 1 oom-kill event(s)",
+            "    except RuntimeError as e:  # CUDA out of memory",
+            "oom 0 | loss_scale 8.000",
+        ],
     },
     Entry {
         id: "host_oom",
@@ -57,7 +61,13 @@ pub(super) const ENTRIES: &[Entry] = &[
         pattern: Some(
             r"oom[-_]kill|invoked oom-killer|Out of memory: Kill|: Out Of Memory|[Ee]xceeded (?:job )?memory limit|signal: [Kk]illed|OOMKilled|^(?:\S+: line +\d+: +\d+ )?Killed(?: {2,}.*|\s*)$",
         ),
-        exclusions: &["oom_kill_disable", "oom_kill 0", "oom_kill: 0", "echo ", "killed=0"],
+        exclusions: &[
+            "oom_kill_disable",
+            "oom_kill 0",
+            "oom_kill: 0",
+            "echo ",
+            "killed=0",
+        ],
         means: "The kernel or the cgroup killed the process for host memory.",
         told_apart: "A GPU's shortage raises a Python error; this kills by SIGKILL, often without any text of the program.",
         advice: "Ask for more memory, cut DataLoader workers or prefetching, and look for a leak.",
@@ -70,7 +80,12 @@ pub(super) const ENTRIES: &[Entry] = &[
             "[1234.5] Out of memory: Killed process 4711 (python)",
             "slurmstepd: error: Exceeded job memory limit",
         ],
-        near_misses: &["Killed all workers, restarting", "Killing subprocess 4947", "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.40 GiB", "[rank0]: Killed by user request"],
+        near_misses: &[
+            "Killed all workers, restarting",
+            "Killing subprocess 4947",
+            "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.40 GiB",
+            "[rank0]: Killed by user request",
+        ],
     },
     Entry {
         id: "python_memory_error",
@@ -83,8 +98,14 @@ pub(super) const ENTRIES: &[Entry] = &[
         means: "Python asked for one block of host memory and did not get it.",
         told_apart: "The process lives to say so; a host out of memory kills it silently.",
         advice: "Do not build the whole array; use a smaller dtype or a memory map.",
-        examples: &["numpy.core._exceptions._ArrayMemoryError: Unable to allocate 273. GiB for an array with shape (101, 363246735)", "MemoryError"],
-        near_misses: &["    except MemoryError:", "torch.cuda.OutOfMemoryError: CUDA out of memory."],
+        examples: &[
+            "numpy.core._exceptions._ArrayMemoryError: Unable to allocate 273. GiB for an array with shape (101, 363246735)",
+            "MemoryError",
+        ],
+        near_misses: &[
+            "    except MemoryError:",
+            "torch.cuda.OutOfMemoryError: CUDA out of memory.",
+        ],
     },
     Entry {
         id: "shm_too_small",
@@ -109,12 +130,20 @@ pub(super) const ENTRIES: &[Entry] = &[
         severity: Severity::Critical,
         role: Role::Root,
         literals: &["DataLoader worker (pid"],
-        pattern: Some(r"DataLoader worker \(pid\(?s?\)?[^)]*\) (?:is killed by signal|exited unexpectedly)"),
+        pattern: Some(
+            r"DataLoader worker \(pid\(?s?\)?[^)]*\) (?:is killed by signal|exited unexpectedly)",
+        ),
         exclusions: &["Bus error"],
         means: "A worker process of the data loader died, mostly for want of host memory.",
         told_apart: "With 'Bus error' it is /dev/shm that is too small.",
         advice: "Look at host memory and dmesg; use fewer workers or less prefetching.",
-        examples: &["RuntimeError: DataLoader worker (pid 191071) is killed by signal: Killed.", "RuntimeError: DataLoader worker (pid(s) 12, 13) exited unexpectedly"],
-        near_misses: &["DataLoader worker (pid 3) is killed by signal: Bus error.", "Starting DataLoader worker (pid 3)"],
+        examples: &[
+            "RuntimeError: DataLoader worker (pid 191071) is killed by signal: Killed.",
+            "RuntimeError: DataLoader worker (pid(s) 12, 13) exited unexpectedly",
+        ],
+        near_misses: &[
+            "DataLoader worker (pid 3) is killed by signal: Bus error.",
+            "Starting DataLoader worker (pid 3)",
+        ],
     },
 ];

@@ -64,12 +64,30 @@ pub struct Family {
 
 /// All families. Within a record the first entry that hits is the headline.
 pub const FAMILIES: &[Family] = &[
-    Family { name: "memory", entries: memory::ENTRIES },
-    Family { name: "gpu", entries: gpu::ENTRIES },
-    Family { name: "host", entries: host::ENTRIES },
-    Family { name: "python", entries: python::ENTRIES },
-    Family { name: "network", entries: network::ENTRIES },
-    Family { name: "launcher", entries: launcher::ENTRIES },
+    Family {
+        name: "memory",
+        entries: memory::ENTRIES,
+    },
+    Family {
+        name: "gpu",
+        entries: gpu::ENTRIES,
+    },
+    Family {
+        name: "host",
+        entries: host::ENTRIES,
+    },
+    Family {
+        name: "python",
+        entries: python::ENTRIES,
+    },
+    Family {
+        name: "network",
+        entries: network::ENTRIES,
+    },
+    Family {
+        name: "launcher",
+        entries: launcher::ENTRIES,
+    },
 ];
 
 /// Syndrome of an uncaught exception that no other entry names.
@@ -87,7 +105,9 @@ pub fn entry(id: &str) -> Option<&'static Entry> {
 
 /// The entries that hit the record, each with the place of its hit.
 pub fn hits(record: &[u8]) -> impl Iterator<Item = (&'static Entry, Range<usize>)> {
-    entries().enumerate().filter_map(move |(index, entry)| entry.find(index, record).map(|place| (entry, place)))
+    entries()
+        .enumerate()
+        .filter_map(move |(index, entry)| entry.find(index, record).map(|place| (entry, place)))
 }
 
 impl Entry {
@@ -100,7 +120,10 @@ impl Entry {
             None => literal,
             Some(pattern) => compiled(index, pattern)?.find(record)?.range(),
         };
-        self.exclusions.iter().all(|harmless| memmem::find(record, harmless.as_bytes()).is_none()).then_some(place)
+        self.exclusions
+            .iter()
+            .all(|harmless| memmem::find(record, harmless.as_bytes()).is_none())
+            .then_some(place)
     }
 }
 
@@ -108,7 +131,9 @@ impl Entry {
 fn compiled(index: usize, pattern: &str) -> Option<&'static Regex> {
     static COMPILED: OnceLock<Vec<OnceLock<Option<Regex>>>> = OnceLock::new();
     let all = COMPILED.get_or_init(|| entries().map(|_| OnceLock::new()).collect());
-    all.get(index)?.get_or_init(|| Regex::new(pattern).ok()).as_ref()
+    all.get(index)?
+        .get_or_init(|| Regex::new(pattern).ok())
+        .as_ref()
 }
 
 #[cfg(test)]
@@ -121,9 +146,18 @@ mod tests {
         for entry in entries() {
             assert!(!entry.examples.is_empty(), "{} has no example", entry.id);
             for example in entry.examples {
-                let found: Vec<_> = hits(example.as_bytes()).map(|(entry, _)| entry.id).collect();
-                assert!(found.contains(&entry.id), "{} misses {example:?}: {found:?}", entry.id);
-                assert!(!candidates(example.as_bytes()).is_empty(), "no candidate in {example:?}");
+                let found: Vec<_> = hits(example.as_bytes())
+                    .map(|(entry, _)| entry.id)
+                    .collect();
+                assert!(
+                    found.contains(&entry.id),
+                    "{} misses {example:?}: {found:?}",
+                    entry.id
+                );
+                assert!(
+                    !candidates(example.as_bytes()).is_empty(),
+                    "no candidate in {example:?}"
+                );
             }
             for miss in entry.near_misses {
                 let found: Vec<_> = hits(miss.as_bytes()).map(|(entry, _)| entry.id).collect();
@@ -137,7 +171,14 @@ mod tests {
         let mut seen = BTreeSet::new();
         for entry in entries() {
             assert!(seen.insert(entry.id), "{} stands twice", entry.id);
-            assert!(entry.id.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_'), "{}", entry.id);
+            assert!(
+                entry
+                    .id
+                    .bytes()
+                    .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_'),
+                "{}",
+                entry.id
+            );
             for text in [entry.means, entry.told_apart, entry.advice] {
                 assert!(text.ends_with('.'), "{}: {text:?}", entry.id);
             }

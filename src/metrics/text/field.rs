@@ -249,7 +249,12 @@ fn push(record: &[u8], start: usize, end: usize, fields: &mut Vec<Field>) -> usi
         // `number of nan iterations`: a word, not a number.
         return after;
     }
-    fields.push(Field { start, end, key: (key.start, key.end), slot });
+    fields.push(Field {
+        start,
+        end,
+        key: (key.start, key.end),
+        slot,
+    });
     let Some((from, to)) = total else {
         return skip_mean(record, after, fields);
     };
@@ -434,8 +439,21 @@ fn skip_back(record: &[u8], mut at: usize) -> usize {
 }
 
 /// Types that print their values as calls: `np.float64(0.03)`, `tensor(0.3, device='cuda:0')`.
-const VALUE_TYPES: &[&[u8]] =
-    &[b"tensor", b"Tensor", b"array", b"Array", b"DeviceArray", b"float", b"int", b"float16", b"float32", b"float64", b"bfloat16", b"int32", b"int64"];
+const VALUE_TYPES: &[&[u8]] = &[
+    b"tensor",
+    b"Tensor",
+    b"array",
+    b"Array",
+    b"DeviceArray",
+    b"float",
+    b"int",
+    b"float16",
+    b"float32",
+    b"float64",
+    b"bfloat16",
+    b"int32",
+    b"int64",
+];
 
 /// Steps back over what may wrap a value: quotes, an open bracket, a call such as `np.float64(`.
 fn peel(record: &[u8], number: usize) -> usize {
@@ -454,7 +472,12 @@ fn peel(record: &[u8], number: usize) -> usize {
             call -= 1;
         }
         let before = skip_back(record, call);
-        let of_a_value = VALUE_TYPES.contains(&record[call..at - 1].rsplit(|byte| *byte == b'.').next().unwrap_or_default());
+        let of_a_value = VALUE_TYPES.contains(
+            &record[call..at - 1]
+                .rsplit(|byte| *byte == b'.')
+                .next()
+                .unwrap_or_default(),
+        );
         if of_a_value && before > 0 && matches!(record[before - 1], b':' | b'=') {
             return call;
         }
@@ -485,7 +508,10 @@ fn phrase(record: &[u8], end: usize) -> usize {
         let word = &record[at..gap];
         if at == gap
             || start != end && gap == start
-            || word.iter().find(|byte| byte.is_ascii_alphanumeric()).is_some_and(u8::is_ascii_digit)
+            || word
+                .iter()
+                .find(|byte| byte.is_ascii_alphanumeric())
+                .is_some_and(u8::is_ascii_digit)
             || word.iter().all(|byte| matches!(byte, b'-' | b'.' | b'/'))
         {
             break;

@@ -74,12 +74,23 @@ impl Shape {
         self.names.clear();
         self.elected = elected;
         // A name with a changing number in it would be another name.
-        let named_by_a_number = |field: &Field| fields.iter().any(|other| other.start < field.key.1 && other.end > field.key.0);
-        if fields.iter().any(|field| field.key.0 < field.key.1 && named_by_a_number(field)) {
+        let named_by_a_number = |field: &Field| {
+            fields
+                .iter()
+                .any(|other| other.start < field.key.1 && other.end > field.key.0)
+        };
+        if fields
+            .iter()
+            .any(|field| field.key.0 < field.key.1 && named_by_a_number(field))
+        {
             return false;
         }
         // Fewer digits in front of the colon would be a rank.
-        if fields.first().is_some_and(|first| first.slot != Slot::Rank && record[first.end..].starts_with(b": ") && record[..first.start].iter().all(|byte| *byte == b' ')) {
+        if fields.first().is_some_and(|first| {
+            first.slot != Slot::Rank
+                && record[first.end..].starts_with(b": ")
+                && record[..first.start].iter().all(|byte| *byte == b' ')
+        }) {
             return false;
         }
         let mut at = 0;
@@ -198,7 +209,8 @@ impl Shape {
                     length
                 }
                 Taken::Rank => {
-                    let length = Some(digits(rest)).filter(|digits| RANK_DIGITS.contains(digits))?;
+                    let length =
+                        Some(digits(rest)).filter(|digits| RANK_DIGITS.contains(digits))?;
                     row.rank = Some(
                         std::str::from_utf8(rest.get(..length)?)
                             .ok()?

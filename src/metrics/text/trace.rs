@@ -52,13 +52,25 @@ impl Trace {
             return None;
         }
         // A record glued behind a progress bar has no prefix that the next ones share.
-        let prefix = if before.len() <= PREFIX && !before.contains("it/s") && !before.contains('|') && !before.ends_with(|letter: char| letter.is_alphanumeric()) {
+        let prefix = if before.len() <= PREFIX
+            && !before.contains("it/s")
+            && !before.contains('|')
+            && !before.ends_with(|letter: char| letter.is_alphanumeric())
+        {
             before.trim_end_matches('<').to_owned()
         } else {
             String::new()
         };
-        let prefix = if prefix.contains("it]") || prefix.contains('<') { String::new() } else { prefix };
-        Some(Self { prefix, chained, ..Self::default() })
+        let prefix = if prefix.contains("it]") || prefix.contains('<') {
+            String::new()
+        } else {
+            prefix
+        };
+        Some(Self {
+            prefix,
+            chained,
+            ..Self::default()
+        })
     }
 
     /// Takes the next record.
@@ -68,8 +80,14 @@ impl Trace {
             return Then::Lost;
         }
         let prefix = self.prefix.trim_end();
-        let Some(text) = record.strip_prefix(prefix.as_bytes()) else { return Then::GoesOn };
-        let text = if prefix.is_empty() { text } else { text.strip_prefix(b" ").unwrap_or(text) };
+        let Some(text) = record.strip_prefix(prefix.as_bytes()) else {
+            return Then::GoesOn;
+        };
+        let text = if prefix.is_empty() {
+            text
+        } else {
+            text.strip_prefix(b" ").unwrap_or(text)
+        };
         if let Some(frame) = frame(text) {
             if self.frame.is_empty() || !is_library(&frame) {
                 self.frame = frame;
@@ -79,7 +97,9 @@ impl Trace {
         if !is_exception(text) {
             return Then::GoesOn;
         }
-        let mut text = String::from_utf8_lossy(&text[..text.len().min(TEXT)]).trim_end().to_owned();
+        let mut text = String::from_utf8_lossy(&text[..text.len().min(TEXT)])
+            .trim_end()
+            .to_owned();
         if !self.frame.is_empty() {
             text.push_str(&format!(" ({})", shorten(&self.frame)));
         }
@@ -89,31 +109,64 @@ impl Trace {
 
 /// `  File "/path/train.py", line 354, in main`, shortened to what leads to it.
 fn frame(text: &[u8]) -> Option<String> {
-    let text = std::str::from_utf8(text).ok()?.trim_start().strip_prefix("File \"")?;
+    let text = std::str::from_utf8(text)
+        .ok()?
+        .trim_start()
+        .strip_prefix("File \"")?;
     let (path, rest) = text.split_once("\", line ")?;
     let (line, function) = rest.split_once(", in ").unwrap_or((rest, ""));
-    let path: String = path.chars().rev().take(FRAME).collect::<Vec<_>>().into_iter().rev().collect();
-    Some(if function.is_empty() { format!("{path}:{line}") } else { format!("{path}:{line} in {}", function.trim_end().chars().take(40).collect::<String>()) })
+    let path: String = path
+        .chars()
+        .rev()
+        .take(FRAME)
+        .collect::<Vec<_>>()
+        .into_iter()
+        .rev()
+        .collect();
+    Some(if function.is_empty() {
+        format!("{path}:{line}")
+    } else {
+        format!(
+            "{path}:{line} in {}",
+            function.trim_end().chars().take(40).collect::<String>()
+        )
+    })
 }
 
 fn is_library(frame: &str) -> bool {
-    ["site-packages", "dist-packages", "/lib/python", "<frozen"].iter().any(|part| frame.contains(part))
+    ["site-packages", "dist-packages", "/lib/python", "<frozen"]
+        .iter()
+        .any(|part| frame.contains(part))
 }
 
 /// The last two parts of the path are enough to find it.
 fn shorten(frame: &str) -> &str {
-    frame.rmatch_indices('/').nth(1).and_then(|(at, _)| frame.get(at + 1..)).unwrap_or(frame)
+    frame
+        .rmatch_indices('/')
+        .nth(1)
+        .and_then(|(at, _)| frame.get(at + 1..))
+        .unwrap_or(frame)
 }
 
 /// Whether the record is `Name: text` or `Name` with a name as exceptions have it.
 fn is_exception(text: &[u8]) -> bool {
-    let length = text.iter().take_while(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.')).count();
+    let length = text
+        .iter()
+        .take_while(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.'))
+        .count();
     let (name, rest) = text.split_at(length);
     let class = name.rsplit(|byte| *byte == b'.').next().unwrap_or_default();
-    let named = class.first().is_some_and(u8::is_ascii_uppercase) && class.iter().any(u8::is_ascii_lowercase) && class.len() > 3
+    let named = class.first().is_some_and(u8::is_ascii_uppercase)
+        && class.iter().any(u8::is_ascii_lowercase)
+        && class.len() > 3
         || class.ends_with(b"error")
         || class.ends_with(b"timeout");
-    named && !name.starts_with(b".") && (rest.trim_ascii().is_empty() || rest.starts_with(b": ") || rest.starts_with(b":\r") || rest == b":")
+    named
+        && !name.starts_with(b".")
+        && (rest.trim_ascii().is_empty()
+            || rest.starts_with(b": ")
+            || rest.starts_with(b":\r")
+            || rest == b":")
 }
 
 #[cfg(test)]
@@ -123,10 +176,12 @@ mod tests {
     fn follow(header: &str, records: &[&str]) -> Option<String> {
         let at = header.find("Traceback").unwrap();
         let mut trace = Trace::begin(header.as_bytes(), at, false)?;
-        records.iter().find_map(|record| match trace.next(record.as_bytes()) {
-            Then::Exception(text) => Some(text),
-            _ => None,
-        })
+        records
+            .iter()
+            .find_map(|record| match trace.next(record.as_bytes()) {
+                Then::Exception(text) => Some(text),
+                _ => None,
+            })
     }
 
     #[test]
@@ -142,21 +197,31 @@ mod tests {
                 "ValueError: bad shape",
             ],
         );
-        assert_eq!(text.as_deref(), Some("ValueError: bad shape (proj/train.py:12 in main)"));
+        assert_eq!(
+            text.as_deref(),
+            Some("ValueError: bad shape (proj/train.py:12 in main)")
+        );
     }
 
     #[test]
     fn other_ranks_between_its_records_do_not_end_it() {
         let text = follow(
             "[rank1]: Traceback (most recent call last):",
-            &["[rank0]: ValueError: not mine", "[rank1]:   File \"a.py\", line 3, in f", "[rank1]: TypeError: mine"],
+            &[
+                "[rank0]: ValueError: not mine",
+                "[rank1]:   File \"a.py\", line 3, in f",
+                "[rank1]: TypeError: mine",
+            ],
         );
         assert_eq!(text.as_deref(), Some("TypeError: mine (a.py:3 in f)"));
     }
 
     #[test]
     fn a_header_glued_behind_a_progress_bar_is_followed() {
-        let text = follow("200/1963 [01:43<08:13]Traceback (most recent call last):", &["  File \"a.py\", line 3, in f", "RuntimeError: no"]);
+        let text = follow(
+            "200/1963 [01:43<08:13]Traceback (most recent call last):",
+            &["  File \"a.py\", line 3, in f", "RuntimeError: no"],
+        );
         assert_eq!(text.as_deref(), Some("RuntimeError: no (a.py:3 in f)"));
     }
 
