@@ -338,7 +338,12 @@ fn known(words: &Words, first: usize) -> Name {
     match head {
         "loss" | "losses" if held_out => Name::Metric(ValLoss, u8::from(policy)),
         "loss" | "losses" if policy => Name::Metric(Loss, OF_A_PART),
-        "loss" | "losses" if numbered == Some(0) => Name::Other,
+        // Of several networks' losses the later one is the generator's, and an average is a summary.
+        "loss" | "losses"
+            if numbered == Some(0) || numbered.is_some() && words.len() - first > 2 =>
+        {
+            Name::Other
+        }
         "loss" | "losses" if numbered.is_some() => Name::Metric(Loss, OF_A_PART - 1),
         "loss" | "losses" if training && words.len() - first == 2 => Name::Metric(Loss, OF_TRAINING),
         "loss" | "losses" => Name::Metric(Loss, averaged),

@@ -95,6 +95,9 @@ pub(super) fn fields(record: &[u8], times: &mut Times, fields: &mut Vec<Field>) 
     }
 }
 
+/// Digits of a rank: beyond it stands a time or a count.
+pub(super) const RANK_DIGITS: std::ops::RangeInclusive<usize> = 1..=5;
+
 /// A number at the line's begin that says which rank printed it: `55:  `, `[rank0]:`, `[1,0]<stderr>:`.
 fn prefix(record: &[u8], fields: &mut Vec<Field>) -> usize {
     let spaces = record.iter().take_while(|byte| **byte == b' ').count();
@@ -105,8 +108,12 @@ fn prefix(record: &[u8], fields: &mut Vec<Field>) -> usize {
         .map_or(0, |word| word.len());
     let digits = rest[word..].iter().take_while(|byte| byte.is_ascii_digit()).count();
     let behind = &rest[word + digits..];
-    let labelled = if word > 0 { behind.starts_with(b"]") } else { behind.starts_with(b": ") };
-    if !(1..=5).contains(&digits) || !labelled {
+    let labelled = if word > 0 {
+        behind.starts_with(b"]")
+    } else {
+        behind.starts_with(b": ")
+    };
+    if !RANK_DIGITS.contains(&digits) || !labelled {
         return 0;
     }
     let start = spaces + word;
@@ -186,7 +193,17 @@ fn push(record: &[u8], start: usize, end: usize, fields: &mut Vec<Field>) -> usi
         }
         (Name::Other, _) => Slot::Number,
     };
-    fields.push(Field { start, end, key: (key.start, key.end), slot });
+    let word = record[end - 1].is_ascii_alphabetic();
+    if word && !matches!(slot, Slot::Value { .. }) {
+        // `number of nan iterations`: a word, not a number.
+        return after;
+    }
+    fields.push(Field {
+        start,
+        end,
+        key: (key.start, key.end),
+        slot,
+    });
     let Some((from, to)) = total else {
         return skip_mean(record, after, fields);
     };
@@ -328,6 +345,23 @@ fn skip_back(record: &[u8], mut at: usize) -> usize {
     at
 }
 
+/// Types that print their values as calls: `np.float64(0.03)`, `tensor(0.3, device='cuda:0')`.
+const VALUE_TYPES: &[&[u8]] = &[
+    b"tensor",
+    b"Tensor",
+    b"array",
+    b"Array",
+    b"DeviceArray",
+    b"float",
+    b"int",
+    b"float16",
+    b"float32",
+    b"float64",
+    b"bfloat16",
+    b"int32",
+    b"int64",
+];
+
 /// Steps back over what may wrap a value: quotes, an open bracket, a call such as `np.float64(`.
 fn peel(record: &[u8], number: usize) -> usize {
     let mut at = number;
@@ -345,7 +379,13 @@ fn peel(record: &[u8], number: usize) -> usize {
             call -= 1;
         }
         let before = skip_back(record, call);
-        if call < at - 1 && before > 0 && matches!(record[before - 1], b':' | b'=') {
+        let of_a_value = VALUE_TYPES.contains(
+            &record[call..at - 1]
+                .rsplit(|byte| *byte == b'.')
+                .next()
+                .unwrap_or_default(),
+        );
+        if of_a_value && before > 0 && matches!(record[before - 1], b':' | b'=') {
             return call;
         }
     }
@@ -369,7 +409,10 @@ fn phrase(record: &[u8], end: usize) -> usize {
         let word = &record[at..gap];
         if at == gap
             || start != end && gap == start
-            || word[0].is_ascii_digit()
+            || word
+                .iter()
+                .find(|byte| byte.is_ascii_alphanumeric())
+                .is_some_and(u8::is_ascii_digit)
             || word.iter().all(|byte| matches!(byte, b'-' | b'.' | b'/'))
         {
             break;

@@ -132,7 +132,7 @@ impl Extractor {
         for index in 0..self.shapes.len() {
             self.clear();
             let shape = &self.shapes[index];
-            if shape.elected == context.loss_rank
+            if shape.elected == context.election()
                 && let Some(end) = shape.read(bytes, at, &mut self.row, &mut self.times)
             {
                 self.shapes[..=index].rotate_right(1);
@@ -171,7 +171,7 @@ impl Extractor {
         self.fill(record, &fields);
         let row = self.finish(context);
         if row && steady {
-            self.learn(record, &fields, context.loss_rank);
+            self.learn(record, &fields, context.election());
         } else if !row {
             announce(context, &fields, &self.row.values);
         }
@@ -213,7 +213,7 @@ impl Extractor {
         true
     }
 
-    fn learn(&mut self, record: &[u8], fields: &[Field], elected: u8) {
+    fn learn(&mut self, record: &[u8], fields: &[Field], elected: (u8, bool)) {
         self.spent = self.spent.wrapping_add(1);
         if self.spent > CREDIT && self.spent % 64 != 0 {
             return;
@@ -268,12 +268,11 @@ fn resolve(context: &mut FileContext, record: &[u8], fields: &mut [Field]) -> bo
     let evaluated_first = loss != names::PLAIN
         && best[Metric::ValLoss as usize].1 != usize::MAX
         && first_step(record, fields, best);
-    if at != usize::MAX && !evaluated_first && loss < context.loss_rank {
-        context.loss_rank = loss;
-        context.loss_name =
-            String::from_utf8_lossy(&record[fields[at].key.0..fields[at].key.1]).chars().take(40).collect();
+    let (elected, established) = context.election();
+    if at != usize::MAX && !evaluated_first && !established && loss < elected {
+        context.elect(loss, &record[fields[at].key.0..fields[at].key.1]);
     }
-    if loss > context.loss_rank || evaluated_first {
+    if loss != context.election().0 || evaluated_first {
         best[Metric::Loss as usize].1 = usize::MAX;
     }
     // A bar counts steps of anything; only a measure beside it says that it is training.
@@ -340,3 +339,6 @@ fn announce(context: &mut FileContext, fields: &[Field], values: &Values) {
         context.step = Some(step);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -24,6 +24,8 @@ pub struct FileContext {
     /// The name that was taken for the loss.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub loss_name: String,
+    /// Rows that carried it, up to [`ESTABLISHED`].
+    loss_rows: u8,
     /// Steps as the attempt counts them.
     track: Track,
     /// The next row begins an attempt: the run's process is another one.
@@ -52,6 +54,7 @@ impl Default for FileContext {
             attempt: 0,
             loss_rank: u8::MAX,
             loss_name: String::new(),
+            loss_rows: 0,
             track: Track::default(),
             begin: false,
             begun: false,
@@ -81,10 +84,27 @@ struct Track {
     epoch: Option<f64>,
 }
 
+/// A name that carried the loss for this many rows stays: a summary at the end of an epoch may have
+/// a name that says more, and is no row of training.
+const ESTABLISHED: u8 = 16;
+
 /// Interleaved ranks and repeated lines fall back by this many rises from row to row, at most.
 const JITTER_RISES: f64 = 2.0;
 
 impl FileContext {
+    /// Which loss this file's rows carry, and whether another may still take its place.
+    #[inline]
+    pub(super) fn election(&self) -> (u8, bool) {
+        (self.loss_rank, self.loss_rows >= ESTABLISHED)
+    }
+
+    /// Takes the name for the training loss.
+    pub(super) fn elect(&mut self, rank: u8, name: &[u8]) {
+        self.loss_rank = rank;
+        self.loss_rows = 0;
+        self.loss_name = String::from_utf8_lossy(name).chars().take(40).collect();
+    }
+
     /// The run's process is another one: the next row begins an attempt.
     pub fn begin_attempt(&mut self) {
         self.begin = self.rows > 0;
@@ -121,7 +141,9 @@ impl FileContext {
             self.track = Track::default();
         }
         // Validation lines and timers may count something else; only the loss's own rows are steps.
-        let counts = values.get(Metric::Loss).is_some() || self.loss_rank == u8::MAX;
+        let has_loss = values.get(Metric::Loss).is_some();
+        self.loss_rows = (self.loss_rows + u8::from(has_loss)).min(ESTABLISHED);
+        let counts = has_loss || self.loss_rank == u8::MAX;
         if let Some(step) = values.get(Metric::Step) {
             if counts
                 && self.track.advance(step, values.get(Metric::Epoch), values.get(Metric::TotalSteps))

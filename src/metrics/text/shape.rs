@@ -6,7 +6,7 @@
 //! them, and it refuses to be learnt where more than that could matter.
 
 use super::assign;
-use super::field::{Field, Slot, bar, clock};
+use super::field::{Field, RANK_DIGITS, Slot, bar, clock};
 use super::number;
 use super::records::{End, ending};
 use super::time::Times;
@@ -20,8 +20,8 @@ pub(super) struct Shape {
     text: Vec<u8>,
     /// Names of the numbers that have no canonical metric.
     names: Vec<String>,
-    /// The rank of the loss that was elected when this was learnt.
-    pub(super) elected: u8,
+    /// [`super::FileContext::election`] when this was learnt.
+    pub(super) elected: (u8, bool),
 }
 
 /// A literal and the slot behind it.
@@ -62,11 +62,37 @@ enum Taken {
 
 impl Shape {
     /// Learns the shape of a record from its resolved fields. False where it could mislead.
-    pub(super) fn learn(&mut self, record: &[u8], fields: &[Field], with_other: bool, elected: u8) -> bool {
+    pub(super) fn learn(
+        &mut self,
+        record: &[u8],
+        fields: &[Field],
+        with_other: bool,
+        elected: (u8, bool),
+    ) -> bool {
         self.pieces.clear();
         self.text.clear();
         self.names.clear();
         self.elected = elected;
+        // A name with a changing number in it would be another name.
+        let named_by_a_number = |field: &Field| {
+            fields
+                .iter()
+                .any(|other| other.start < field.key.1 && other.end > field.key.0)
+        };
+        if fields
+            .iter()
+            .any(|field| field.key.0 < field.key.1 && named_by_a_number(field))
+        {
+            return false;
+        }
+        // Fewer digits in front of the colon would be a rank.
+        if fields.first().is_some_and(|first| {
+            first.slot != Slot::Rank
+                && record[first.end..].starts_with(b": ")
+                && record[..first.start].iter().all(|byte| *byte == b' ')
+        }) {
+            return false;
+        }
         let mut at = 0;
         for field in fields {
             let literal = &record[at..field.start];
@@ -158,8 +184,14 @@ impl Shape {
                     length
                 }
                 Taken::Rank => {
-                    let length = digits(rest);
-                    row.rank = Some(std::str::from_utf8(rest.get(..length)?).ok()?.parse().ok()?);
+                    let length =
+                        Some(digits(rest)).filter(|digits| RANK_DIGITS.contains(digits))?;
+                    row.rank = Some(
+                        std::str::from_utf8(rest.get(..length)?)
+                            .ok()?
+                            .parse()
+                            .ok()?,
+                    );
                     length
                 }
                 Taken::Time => {
