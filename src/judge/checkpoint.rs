@@ -40,17 +40,21 @@ pub fn check(context: &Context<'_>, memory: &mut Memory) -> Vec<Opinion> {
         Observation::Known(facts) => facts,
         Observation::Absent => return Vec::new(),
         // Told as `probe_timeout`.
-        Observation::Failed { why } if context.look.stuck.iter().any(|stuck| stuck.explains(why)) => return Vec::new(),
+        Observation::Failed { why } if context.look.stuck.iter().any(|stuck| stuck.explains(why)) => {
+            return Vec::new();
+        }
         Observation::Failed { why } => {
             let message = format!("cannot look at the checkpoints: {why}");
             let advice = "Check the path and its rights";
-            return vec![Claim::new(unknown, Scope::Surroundings, Severity::Unknown, message, advice).holds()];
+            return vec![
+                Claim::new(unknown, Scope::Surroundings, Severity::Unknown, message, advice).holds(),
+            ];
         }
     };
     let newest = facts.newest.first();
     let under_guard = context.process_started().unwrap_or(since).min(since);
     memory.checkpoint.receives |= newest.is_some_and(|newest| newest.modified > under_guard);
-    memory.checkpoint.note(facts);
+    memory.checkpoint.note(facts, under_guard);
     let mut opinions = vec![Opinion::Well(unknown, "they can be looked at".to_owned())];
     if super::phase(context, memory).is_over() {
         opinions.push(Opinion::Well(subject, "the run has ended".to_owned()));
@@ -69,8 +73,18 @@ pub fn check(context: &Context<'_>, memory: &mut Memory) -> Vec<Opinion> {
         return opinions;
     }
     let message = match newest.filter(|newest| newest.modified >= began) {
-        Some(newest) => format!("the newest checkpoint, {}, is {} old, at most {} was expected", newest.path.display(), span(age_s), span(limit_s)),
-        None => format!("no checkpoint in {} since the run began {} ago, one was expected after {}", facts.dir.display(), span(age_s), span(limit_s)),
+        Some(newest) => format!(
+            "the newest checkpoint, {}, is {} old, at most {} was expected",
+            newest.path.display(),
+            span(age_s),
+            span(limit_s)
+        ),
+        None => format!(
+            "no checkpoint in {} since the run began {} ago, one was expected after {}",
+            facts.dir.display(),
+            span(age_s),
+            span(limit_s)
+        ),
     };
     let advice = "A crash now costs all of that time: look for errors of saving in the log, at the disk, and at the step at which the next one is due";
     let claim = Claim::new(subject, Scope::Surroundings, Severity::Warning, message, advice);
@@ -87,9 +101,10 @@ fn limit_s(context: &Context<'_>, memory: &CheckpointMemory) -> f64 {
 
 impl CheckpointMemory {
     /// Notes when checkpoints were written. A run that overwrites its only one shows its habit from
-    /// patrol to patrol.
-    fn note(&mut self, facts: &CheckpointFacts) {
-        self.written.extend(facts.newest.iter().map(|newest| newest.modified));
+    /// patrol to patrol. In a directory that nobody named, what is older than the run is not its own.
+    fn note(&mut self, facts: &CheckpointFacts, began: DateTime<Utc>) {
+        let times = facts.newest.iter().map(|newest| newest.modified);
+        self.written.extend(times.filter(|time| facts.configured || *time >= began));
         self.written.sort_unstable();
         // Files of one checkpoint are written together: its time is the last of them.
         let mut one_each: Vec<DateTime<Utc>> = Vec::new();
@@ -108,7 +123,7 @@ impl CheckpointMemory {
         let pairs = self.written.windows(2);
         let mut gaps: Vec<f64> = pairs.map(|pair| (pair[1] - pair[0]).as_seconds_f64()).collect();
         gaps.sort_by(f64::total_cmp);
-        gaps.get(gaps.len() / 2).copied().unwrap_or(0.0)
+        gaps.get(gaps.len().saturating_sub(1) / 2).copied().unwrap_or(0.0)
     }
 }
 
@@ -157,9 +172,12 @@ mod tests {
 
     #[test]
     fn without_a_checkpoint_the_runs_start_counts_and_one_of_an_earlier_start_does_not() {
-        for (age_of_process, ages, overdue) in
-            [(3 * HOUR, &[][..], true), (HOUR, &[], false), (HOUR, &[9 * HOUR], false), (3 * HOUR, &[9 * HOUR, 10 * HOUR], true)]
-        {
+        for (age_of_process, ages, overdue) in [
+            (3 * HOUR, &[][..], true),
+            (HOUR, &[], false),
+            (HOUR, &[9 * HOUR], false),
+            (3 * HOUR, &[9 * HOUR, 10 * HOUR], true),
+        ] {
             let mut scene = run(ages);
             scene.process_since(10, age_of_process).patrol();
             assert_eq!(scene.severity("checkpoint_overdue").is_some(), overdue, "{age_of_process} {ages:?}");

@@ -182,7 +182,13 @@ mod tests {
 
     #[test]
     fn inodes_run_out_while_space_is_left_and_are_not_counted_everywhere() {
-        let table = [(1_000_000, 10_000, Ok), (1_000_000, 9_999, Warning), (50_000, 6_000, Ok), (50_000, 4_999, Warning), (0, 0, Ok)];
+        let table = [
+            (1_000_000, 10_000, Ok),
+            (1_000_000, 9_999, Warning),
+            (50_000, 6_000, Ok),
+            (50_000, 4_999, Warning),
+            (0, 0, Ok),
+        ];
         for (inodes, free_inodes, expected) in table {
             let disk = DiskFacts { inodes, free_inodes, ..disk(100 * GB, 50 * GB, &[Purpose::Log]) };
             assert_eq!(severity(&super::inodes(&disk, false)), expected, "{inodes} {free_inodes}");

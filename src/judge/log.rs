@@ -16,7 +16,9 @@ pub fn check(context: &Context<'_>, memory: &mut Memory) -> Vec<Opinion> {
     let mut opinions = match &context.look.log {
         Observation::Absent => Vec::new(),
         // Told as `probe_timeout`.
-        Observation::Failed { why } if context.look.stuck.iter().any(|stuck| stuck.explains(why)) => Vec::new(),
+        Observation::Failed { why } if context.look.stuck.iter().any(|stuck| stuck.explains(why)) => {
+            Vec::new()
+        }
         Observation::Failed { .. } if memory.ended_by_operator() => Vec::new(),
         Observation::Failed { why } => vec![missing(format!("cannot read the log: {why}"))],
         Observation::Known(facts) => read(facts),
@@ -42,7 +44,11 @@ fn read(facts: &LogFacts) -> Vec<Opinion> {
     } else {
         let named = facts.unreadable.iter().map(|(path, why)| format!("{}: {why}", path.display()));
         let total = facts.unreadable.len() + facts.files.len();
-        opinions.push(missing(format!("{} of {total} log files cannot be read: {}", facts.unreadable.len(), some(named))));
+        opinions.push(missing(format!(
+            "{} of {total} log files cannot be read: {}",
+            facts.unreadable.len(),
+            some(named)
+        )));
     }
     let gap = Subject::new(NAME, "log_gap");
     if facts.gaps.is_empty() {
@@ -56,7 +62,10 @@ fn read(facts: &LogFacts) -> Vec<Opinion> {
     if facts.backlog_bytes == 0 {
         opinions.push(Opinion::Well(backlog, "the log is read to its end".to_owned()));
     } else {
-        let message = format!("{} of the log are still to be read; the next patrol goes on there", size(facts.backlog_bytes));
+        let message = format!(
+            "{} of the log are still to be read; the next patrol goes on there",
+            size(facts.backlog_bytes)
+        );
         let advice = "Patrol again, or give more --timeout: what is said so far holds for what was read";
         let claim = Claim::new(backlog, Scope::Surroundings, Severity::Info, message, advice);
         opinions.push(claim.with("bytes", facts.backlog_bytes).holds());
@@ -66,7 +75,8 @@ fn read(facts: &LogFacts) -> Vec<Opinion> {
 
 fn missing(message: String) -> Opinion {
     let advice = "Check the path and its rights; the guard does not know how the run is while it cannot read";
-    Claim::new(Subject::new(NAME, "log_missing"), Scope::Surroundings, Severity::Unknown, message, advice).holds()
+    Claim::new(Subject::new(NAME, "log_missing"), Scope::Surroundings, Severity::Unknown, message, advice)
+        .holds()
 }
 
 /// The first few of a list.

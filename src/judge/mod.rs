@@ -147,7 +147,9 @@ pub fn judge(context: &Context<'_>, memory: &mut Memory) -> Vec<Opinion> {
     if memory.ended_by_operator() {
         // What is open of words has no check here that would know.
         let words = context.open.iter().filter(|open| CHECKS.iter().all(|check| check.name != open.check));
-        opinions.extend(words.map(|open| Opinion::Well(open.clone(), "the run was declared finished".to_owned())));
+        opinions.extend(
+            words.map(|open| Opinion::Well(open.clone(), "the run was declared finished".to_owned())),
+        );
     }
     process::remember(context, memory);
     memory.numbers = context.look.digest.numbers.clone();

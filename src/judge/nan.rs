@@ -61,12 +61,13 @@ fn claim(
         "Stop it, the weights are most likely lost: go back to a checkpoint{before}, lower the learning rate or clip \
          the gradient, use bf16 rather than fp16, and look at the data around there"
     );
-    let mut claim = Claim::new(Subject::new(NAME, SYNDROME), Scope::Attempt, Severity::Critical, message, advice)
-        .with("metric", streak.which.name())
-        .with("value", streak.bad.word())
-        .with("first_line", streak.first.line)
-        .with("last_line", streak.last.line)
-        .with("rows", streak.rows);
+    let mut claim =
+        Claim::new(Subject::new(NAME, SYNDROME), Scope::Attempt, Severity::Critical, message, advice)
+            .with("metric", streak.which.name())
+            .with("value", streak.bad.word())
+            .with("first_line", streak.first.line)
+            .with("last_line", streak.last.line)
+            .with("rows", streak.rows);
     if let Some(step) = streak.first.step {
         claim = claim.with("first_step", step);
     }

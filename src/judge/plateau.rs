@@ -38,8 +38,9 @@ pub struct PlateauMemory {
     /// The last step that was judged, and rows of the curve then.
     step: Option<f64>,
     rows: u64,
-    /// The attempt that was warned about.
+    /// The attempt that was warned about, and whether that warning still stands.
     warned: Option<u32>,
+    stands: bool,
 }
 
 /// The trend of a loss over a window.
@@ -89,7 +90,9 @@ pub fn check(context: &Context<'_>, memory: &mut Memory) -> Vec<Opinion> {
         before.flat = 0;
         // What is neither flat nor falling cannot be told, and leaves an open finding open.
         let falls = trends.iter().find(|trend| trend.falls());
-        let well = falls.map(|trend| format!("the loss falls again: {} over the last window", percent(trend.fall)));
+        before.stands &= falls.is_none();
+        let well =
+            falls.map(|trend| format!("the loss falls again: {} over the last window", percent(trend.fall)));
         return well.map(|why| Opinion::Well(subject, why)).into_iter().collect();
     };
     before.flat = before.flat.saturating_add(1);
@@ -97,15 +100,22 @@ pub fn check(context: &Context<'_>, memory: &mut Memory) -> Vec<Opinion> {
         return Vec::new();
     }
     let excuse = excuse(context, numbers);
-    let again = before.warned == Some(memory.attempt) && !context.is_open(NAME, SYNDROME);
+    let again = before.warned == Some(memory.attempt) && !before.stands;
     let severity = if excuse.is_some() || again { Severity::Info } else { Severity::Warning };
     if severity == Severity::Warning {
-        before.warned = Some(memory.attempt);
+        (before.warned, before.stands) = (Some(memory.attempt), true);
     }
     vec![claim(subject, severity, flat, before.flat, numbers, excuse).holds()]
 }
 
-fn claim(subject: Subject, severity: Severity, flat: &Trend, patrols: u32, numbers: &Numbers, excuse: Option<String>) -> Claim {
+fn claim(
+    subject: Subject,
+    severity: Severity,
+    flat: &Trend,
+    patrols: u32,
+    numbers: &Numbers,
+    excuse: Option<String>,
+) -> Claim {
     let level = numbers.curve.bins.last().map_or(0.0, |bin| bin.mean);
     let excuse = excuse.map(|why| format!(" ({why})")).unwrap_or_default();
     let message = format!(
@@ -154,7 +164,8 @@ fn trend(numbers: &Numbers, share: f64) -> Option<Trend> {
     let n = window.len() as f64;
     let (mid, mean) = ((n - 1.0) / 2.0, window.iter().map(|bin| bin.mean).sum::<f64>() / n);
     let spread = n * (n * n - 1.0) / 12.0;
-    let slope = window.iter().enumerate().map(|(index, bin)| (index as f64 - mid) * bin.mean).sum::<f64>() / spread;
+    let slope =
+        window.iter().enumerate().map(|(index, bin)| (index as f64 - mid) * bin.mean).sum::<f64>() / spread;
     let residual = |(index, bin): (usize, &Bin)| bin.mean - mean - slope * (index as f64 - mid);
     let residuals: Vec<f64> = window.iter().enumerate().map(residual).collect();
     let squares: f64 = residuals.iter().map(|off| off * off).sum();

@@ -73,24 +73,35 @@ pub(super) enum Movement {
 pub fn check(context: &Context<'_>, memory: &mut Memory) -> Vec<Opinion> {
     if !context.look.digest.last_lines.is_empty() {
         let lines = context.look.digest.last_lines.iter();
-        memory.process.last_lines = lines.map(|line| format!("{}:{}: {}", line.file, line.line, line.text)).collect();
+        memory.process.last_lines =
+            lines.map(|line| format!("{}:{}: {}", line.file, line.line, line.text)).collect();
     }
     let facts = match &context.look.process {
         Observation::Absent => return Vec::new(),
-        Observation::Failed { why } if context.look.stuck.iter().any(|stuck| stuck.explains(why)) => return Vec::new(),
+        Observation::Failed { why } if context.look.stuck.iter().any(|stuck| stuck.explains(why)) => {
+            return Vec::new();
+        }
         Observation::Failed { why } => {
             let message = format!("cannot look at the process: {why}");
-            return vec![unknown(message, "Check the pid, pid file or pattern of this run, and its rights").holds()];
+            return vec![
+                unknown(message, "Check the pid, pid file or pattern of this run, and its rights").holds(),
+            ];
         }
         Observation::Known(facts) => facts,
     };
     match &facts.found {
-        Found::Process(life) if matches!(life.state, 'X' | 'x') => gone(context, memory, facts, Some(life.identity.pid)),
+        Found::Process(life) if matches!(life.state, 'X' | 'x') => {
+            gone(context, memory, facts, Some(life.identity.pid))
+        }
         Found::Process(life) => present(context, memory, life),
         Found::Gone { pid, .. } => gone(context, memory, facts, *pid),
         Found::Ambiguous { matches } => {
             let named = matches.iter().map(|(pid, command)| format!("{pid} ({})", short(command)));
-            let message = format!("{}: several unrelated processes: {}", facts.how, named.collect::<Vec<_>>().join(", "));
+            let message = format!(
+                "{}: several unrelated processes: {}",
+                facts.how,
+                named.collect::<Vec<_>>().join(", ")
+            );
             let claim = unknown(message, "Give a pattern that only this run matches, or a pid file")
                 .with("pids", matches.iter().map(|(pid, _)| *pid).collect::<Vec<i32>>());
             vec![claim.holds()]
@@ -107,7 +118,10 @@ pub(super) fn remember(context: &Context<'_>, memory: &mut Memory) {
     process.identity = Some(life.identity.clone());
     process.command.clone_from(&life.command);
     process.seen = Some(context.now.wall);
-    let recent = process.sample.as_ref().is_some_and(|sample| apart_s(&sample.at, context.now).is_some_and(|apart| apart < APART_S));
+    let recent = process
+        .sample
+        .as_ref()
+        .is_some_and(|sample| apart_s(&sample.at, context.now).is_some_and(|apart| apart < APART_S));
     if !(same && recent) {
         let at = context.now.clone();
         process.sample = Some(Sample { at, state: life.state, cpu_s: life.cpu_s, io_bytes: life.io_bytes });
@@ -116,7 +130,9 @@ pub(super) fn remember(context: &Context<'_>, memory: &mut Memory) {
 
 /// Awake seconds between two readings of the same boot.
 fn apart_s(earlier: &Reading, later: &Reading) -> Option<f64> {
-    (earlier.boot_id == later.boot_id).then_some(later.monotonic_s - earlier.monotonic_s).filter(|apart| *apart >= 0.0)
+    (earlier.boot_id == later.boot_id)
+        .then_some(later.monotonic_s - earlier.monotonic_s)
+        .filter(|apart| *apart >= 0.0)
 }
 
 /// What the tree did since the look that is remembered.
@@ -139,7 +155,8 @@ pub(super) fn movement(context: &Context<'_>, memory: &Memory) -> Movement {
 
 fn present(context: &Context<'_>, memory: &mut Memory, life: &Life) -> Vec<Opinion> {
     let pid = life.identity.pid;
-    let well = |syndrome, why: &str| Opinion::Well(Subject::new(NAME, syndrome), format!("process {pid} {why}"));
+    let well =
+        |syndrome, why: &str| Opinion::Well(Subject::new(NAME, syndrome), format!("process {pid} {why}"));
     let mut opinions = vec![well(UNKNOWN, "was found")];
     if life.state == 'Z' {
         opinions.push(if let Some(end) = &memory.end {
@@ -169,10 +186,13 @@ fn present(context: &Context<'_>, memory: &mut Memory, life: &Life) -> Vec<Opini
             let advice = format!(
                 "No signal reaches it: look at /proc/{pid}/stack, dmesg and the mounts; a dead NFS server or a fallen GPU are the usual causes"
             );
-            opinions.push(claim(STUCK, message, advice).with("pid", pid).with("still_s", apart.round()).holds());
+            opinions
+                .push(claim(STUCK, message, advice).with("pid", pid).with("still_s", apart.round()).holds());
         }
         Movement::Moved => opinions.push(well(STUCK, "moves")),
-        Movement::Still(_) | Movement::Unknown if life.state != 'D' => opinions.push(well(STUCK, "is not stuck in the kernel")),
+        Movement::Still(_) | Movement::Unknown if life.state != 'D' => {
+            opinions.push(well(STUCK, "is not stuck in the kernel"));
+        }
         Movement::Still(_) | Movement::Unknown => {}
     }
     opinions
@@ -199,12 +219,20 @@ fn gone(context: &Context<'_>, memory: &mut Memory, facts: &ProcessFacts, pid: O
         let message = format!("the log grows, but {}: {why}", facts.how);
         opinions.push(Opinion::Well(subject(DEAD), "the log goes on growing".to_owned()));
         memory.process.dead_since = None;
-        opinions.push(unknown(message, "Another process writes this log: give its pid, pid file or pattern").holds());
+        opinions.push(
+            unknown(message, "Another process writes this log: give its pid, pid file or pattern").holds(),
+        );
         return opinions;
     }
     if !seen && context.look.log.known().is_none() {
         let message = format!("no process and no log yet: {why}");
-        opinions.push(unknown(message, "Check the pid, pid file or pattern of this run; if it has not started yet, wait").holds());
+        opinions.push(
+            unknown(
+                message,
+                "Check the pid, pid file or pattern of this run; if it has not started yet, wait",
+            )
+            .holds(),
+        );
         return opinions;
     }
     memory.process.dead_since.get_or_insert(context.now.wall);
@@ -225,11 +253,15 @@ fn dead(context: &Context<'_>, memory: &Memory, why: &str, pid: Option<i32>) -> 
     let (role, what) = if told_by_words(context) {
         (Role::Confirmation, "the log says why".to_owned())
     } else {
-        (Role::Root, format!("ended without sign of completion or failure; `trainguard done {name}` if it finished"))
+        (
+            Role::Root,
+            format!("ended without sign of completion or failure; `trainguard done {name}` if it finished"),
+        )
     };
     let message = format!("{who} is gone{}: {what}", context.at_step());
     let advice = "Read the last lines; without an error there, look for the OOM killer (dmesg, journalctl -k) and the scheduler's limits, then restart from the last checkpoint";
-    let mut claim = claim(DEAD, message, advice).with("why", why).with("last_lines", process.last_lines.clone());
+    let mut claim =
+        claim(DEAD, message, advice).with("why", why).with("last_lines", process.last_lines.clone());
     claim.role = role;
     if let Some(pid) = pid {
         claim = claim.with("pid", pid);

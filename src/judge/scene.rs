@@ -115,7 +115,8 @@ impl Scene {
         let file = "/runs/train.log".to_owned();
         let now = self.clock.wall;
         self.look.digest.records += 1;
-        self.look.digest.last_lines = vec![Occurrence { file, line, offset: 100 * line, step: None, text: text.to_owned() }];
+        self.look.digest.last_lines =
+            vec![Occurrence { file, line, offset: 100 * line, step: None, text: text.to_owned() }];
         if let Observation::Known(log) = &mut self.look.log {
             log.bytes_read += 100;
             log.files[0].size += 100;
@@ -183,7 +184,8 @@ impl Scene {
 
     pub(crate) fn found(&mut self, found: Found) -> &mut Self {
         self.run.process = Some(ProcessSpec::PidFile("/runs/train.pid".into()));
-        self.look.process = Observation::Known(ProcessFacts { how: "pid file /runs/train.pid".to_owned(), found });
+        self.look.process =
+            Observation::Known(ProcessFacts { how: "pid file /runs/train.pid".to_owned(), found });
         self
     }
 
@@ -198,7 +200,13 @@ impl Scene {
             })
             .collect();
         let count = newest.len();
-        self.look.checkpoints = Observation::Known(CheckpointFacts { dir: "/ckpt".into(), configured, newest, count, cut: false });
+        self.look.checkpoints = Observation::Known(CheckpointFacts {
+            dir: "/ckpt".into(),
+            configured,
+            newest,
+            count,
+            cut: false,
+        });
         self
     }
 
@@ -220,7 +228,9 @@ impl Scene {
         for opinion in &self.opinions {
             match opinion {
                 Opinion::Well(subject, _) => self.open.retain(|open| open != subject),
-                Opinion::Holds(claim) if !claim.over && !self.open.contains(&claim.subject) => self.open.push(claim.subject.clone()),
+                Opinion::Holds(claim) if !claim.over && !self.open.contains(&claim.subject) => {
+                    self.open.push(claim.subject.clone());
+                }
                 Opinion::Holds(_) => {}
             }
         }
@@ -267,7 +277,8 @@ impl Scene {
 
     /// Whether the last patrol looked and found it well, and did not find it at the same time.
     pub(crate) fn is_well(&self, syndrome: &str) -> bool {
-        let well = |opinion: &Opinion| matches!(opinion, Opinion::Well(subject, _) if subject.syndrome == syndrome);
+        let well =
+            |opinion: &Opinion| matches!(opinion, Opinion::Well(subject, _) if subject.syndrome == syndrome);
         self.opinions.iter().any(well) && self.claim(syndrome).is_none()
     }
 }
@@ -275,7 +286,12 @@ impl Scene {
 fn look(wall: DateTime<Utc>) -> Look {
     let file = FileFacts { path: "/runs/train.log".into(), offset: 0, size: 0, lines: 0, bytes_read: 0 };
     Look {
-        log: Observation::Known(LogFacts { files: vec![file], first_look: true, modified: Some(wall), ..LogFacts::default() }),
+        log: Observation::Known(LogFacts {
+            files: vec![file],
+            first_look: true,
+            modified: Some(wall),
+            ..LogFacts::default()
+        }),
         digest: DigestFacts::default(),
         process: Observation::Absent,
         disks: Vec::new(),
@@ -295,13 +311,13 @@ fn config() -> Config {
             memory_usage_max: 0.95,
         },
         patrol: Patrol {
-            interval: Duration::from_secs(1800),
+            interval: Duration::from_mins(30),
             loss_plateau_patience: 2,
             disk_min_bytes: 10_000_000_000,
-            checkpoint_max: Setting { value: Duration::from_secs(7200), by_user: false },
+            checkpoint_max: Setting { value: Duration::from_hours(2), by_user: false },
             gpu_temp_max: 85.0,
             renotify: None,
-            reopen_quiet: Duration::from_secs(1800),
+            reopen_quiet: Duration::from_mins(30),
         },
         channels: Channels { terminal: true, file: None },
         routing: std::collections::BTreeMap::new(),

@@ -75,14 +75,17 @@ pub(super) fn follow(context: &Context<'_>, memory: &mut Memory) {
     if !(first || progress) {
         return;
     }
-    let mut age_s = log.modified.map_or(0.0, |modified| (context.now.wall - modified).as_seconds_f64().max(0.0));
+    let mut age_s =
+        log.modified.map_or(0.0, |modified| (context.now.wall - modified).as_seconds_f64().max(0.0));
     // What is new since the previous look is no older than it, whatever wall clock and file say: a
     // clock that was set and a machine that slept do not make a run silent.
     let since = context.previous.filter(|_| !first).and_then(|previous| awake_s(previous, context.now));
     if let Some(since) = since {
         age_s = age_s.min(since);
     }
-    if let Some(before) = silence.at.as_ref().and_then(|at| awake_s(at, context.now)).filter(|_| rows > silence.rows) {
+    if let Some(before) =
+        silence.at.as_ref().and_then(|at| awake_s(at, context.now)).filter(|_| rows > silence.rows)
+    {
         let interval_s = (before + silence.age_s - age_s).max(0.0) / (rows - silence.rows) as f64;
         if silence.intervals_s.len() >= PATROLS {
             silence.intervals_s.remove(0);
@@ -104,7 +107,8 @@ fn awake_s(earlier: &Reading, later: &Reading) -> Option<f64> {
 /// How long the log has brought nothing, seconds.
 fn silent_s(context: &Context<'_>, silence: &SilenceMemory) -> Option<f64> {
     let at = silence.at.as_ref()?;
-    let since = awake_s(at, context.now).unwrap_or_else(|| (context.now.wall - at.wall).as_seconds_f64().max(0.0));
+    let since =
+        awake_s(at, context.now).unwrap_or_else(|| (context.now.wall - at.wall).as_seconds_f64().max(0.0));
     Some(silence.age_s + since)
 }
 
@@ -115,7 +119,8 @@ fn interval_s(numbers: &Numbers, silence: &SilenceMemory) -> Option<f64> {
     }
     let own = numbers.pace.slowest_s();
     let of_patrols = silence.intervals_s.iter().copied().reduce(f64::max);
-    let of_steps = numbers.latest.get(Metric::StepTimeS).zip(numbers.steps_per_row()).map(|(time, steps)| time * steps);
+    let of_steps =
+        numbers.latest.get(Metric::StepTimeS).zip(numbers.steps_per_row()).map(|(time, steps)| time * steps);
     own.or(of_patrols.into_iter().chain(of_steps).filter(|seconds| seconds.is_finite()).reduce(f64::max))
 }
 
@@ -142,13 +147,21 @@ pub fn check(context: &Context<'_>, memory: &mut Memory) -> Vec<Opinion> {
     if let Some(why) = excuse(context, memory) {
         return vec![well(SILENT, why), well(HANG, why)];
     }
-    let (Some(silent), false) = (silent_s(context, &memory.silence), log.backlog_bytes > 0 || context.last_look) else {
+    let (Some(silent), false) =
+        (silent_s(context, &memory.silence), log.backlog_bytes > 0 || context.last_look)
+    else {
         return Vec::new();
     };
     if memory.silence.ended {
-        let message = format!("the log was already unchanged for {} at its first patrol: taken as ended", span(memory.silence.age_s));
+        let message = format!(
+            "the log was already unchanged for {} at its first patrol: taken as ended",
+            span(memory.silence.age_s)
+        );
         let advice = "If the run should still be alive, give --pid, --pid-file or --match, so that its process is looked at";
-        return vec![claim(SILENT, Severity::Info, message, advice).holds(), well(HANG, "no process is known")];
+        return vec![
+            claim(SILENT, Severity::Info, message, advice).holds(),
+            well(HANG, "no process is known"),
+        ];
     }
     let interval = interval_s(&context.look.digest.numbers, &memory.silence);
     let limit = limit_s(interval);
@@ -175,7 +188,9 @@ pub fn check(context: &Context<'_>, memory: &mut Memory) -> Vec<Opinion> {
             let advice = format!(
                 "Look where it stands before you end it: py-spy dump --pid {pid}, nvidia-smi, and for several ranks TORCH_NCCL_TRACE_BUFFER_SIZE with its dump"
             );
-            let claim = claim(HANG, Severity::Critical, message, advice).with("pid", pid).with("state", life.state.to_string());
+            let claim = claim(HANG, Severity::Critical, message, advice)
+                .with("pid", pid)
+                .with("state", life.state.to_string());
             vec![measured(claim).holds(), well(SILENT, "told as hang_suspected")]
         }
         Some(life) => {
@@ -189,7 +204,10 @@ pub fn check(context: &Context<'_>, memory: &mut Memory) -> Vec<Opinion> {
                 "Give --pid, --pid-file or --match (process: in the config) to tell a hang from an end; `trainguard done {}` if it finished",
                 context.run.name
             );
-            vec![measured(claim(SILENT, Severity::Warning, message, advice)).holds(), well(HANG, "no process is known")]
+            vec![
+                measured(claim(SILENT, Severity::Warning, message, advice)).holds(),
+                well(HANG, "no process is known"),
+            ]
         }
     }
 }
@@ -221,7 +239,9 @@ fn doing(life: &Life, moves: Movement) -> String {
     }
     match moves {
         Movement::Moved => format!("process {pid} lives and is busy"),
-        Movement::Still(apart) => format!("process {pid} lives and has used no CPU and done no I/O for {}", span(apart)),
+        Movement::Still(apart) => {
+            format!("process {pid} lives and has used no CPU and done no I/O for {}", span(apart))
+        }
         Movement::Unknown => format!("process {pid} lives"),
     }
 }

@@ -44,17 +44,11 @@ const NEWEST: usize = 20;
 const DIRECTORY_WORDS: &[&str] = &["checkpoint", "ckpt", "weights", "snapshots"];
 
 /// Suffixes of checkpoint files.
-const SUFFIXES: &[&str] = &[
-    ".pt",
-    ".pth",
-    ".ckpt",
-    ".safetensors",
-    ".h5",
-    ".keras",
-    ".msgpack",
-    ".npz",
-    ".pdparams",
-];
+const SUFFIXES: &[&str] =
+    &[".pt", ".pth", ".ckpt", ".safetensors", ".h5", ".keras", ".msgpack", ".npz", ".pdparams"];
+
+/// Such a file is a checkpoint only with one of the words below.
+const BIN: &str = ".bin";
 
 /// Words that make a `.bin` a checkpoint: data sets have that suffix as well.
 const BIN_WORDS: &[&str] = &["model", "ckpt", "pytorch"];
@@ -73,45 +67,33 @@ pub fn read(spec: Option<&CheckpointSpec>, log: Option<&Path>) -> Observation<Ch
         let pattern = match spec.pattern.as_deref().map(glob::Pattern::new).transpose() {
             Ok(pattern) => pattern,
             Err(error) => {
-                return Observation::Failed {
-                    why: format!("pattern of checkpoints: {error}"),
-                };
+                return Observation::Failed { why: format!("pattern of checkpoints: {error}") };
             }
         };
         return match search.directory(&spec.dir, pattern.as_ref(), false) {
             // It is made with the first checkpoint.
-            Err(error) if error.kind() != ErrorKind::NotFound => Observation::Failed {
-                why: format!("{}: {error}", spec.dir.display()),
-            },
-            _ => Observation::Known(search.facts(spec.dir.clone(), true)),
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                Observation::Failed { why: format!("{}: {error}", spec.dir.display()) }
+            }
+            _ => Observation::Known(search.facts(&spec.dir, true)),
         };
     }
     let Some(dir) = log.and_then(Path::parent) else {
         return Observation::Absent;
     };
-    let dir = if dir.as_os_str().is_empty() {
-        Path::new(".")
-    } else {
-        dir
-    };
+    let dir = if dir.as_os_str().is_empty() { Path::new(".") } else { dir };
     if let Err(error) = search.directory(dir, None, true) {
         return match error.kind() {
             ErrorKind::NotFound => Observation::Absent,
-            _ => Observation::Failed {
-                why: format!("{}: {error}", dir.display()),
-            },
+            _ => Observation::Failed { why: format!("{}: {error}", dir.display()) },
         };
     }
     for below in std::mem::take(&mut search.below) {
         // A directory that is not ours to read was not named by anybody: it says nothing.
         drop(search.directory(&below, None, false));
     }
-    let facts = search.facts(dir.to_owned(), false);
-    if facts.count == 0 {
-        Observation::Absent
-    } else {
-        Observation::Known(facts)
-    }
+    let facts = search.facts(dir, false);
+    if facts.count == 0 { Observation::Absent } else { Observation::Known(facts) }
 }
 
 #[derive(Default)]
@@ -177,17 +159,9 @@ impl Search {
                     continue;
                 };
                 members += 1;
-                bytes = bytes.saturating_add(if metadata.is_file() {
-                    metadata.len()
-                } else {
-                    0
-                });
+                bytes = bytes.saturating_add(if metadata.is_file() { metadata.len() } else { 0 });
                 let time = metadata.modified().ok()?;
-                modified = if members == 1 {
-                    time
-                } else {
-                    modified.max(time)
-                };
+                modified = if members == 1 { time } else { modified.max(time) };
             }
             if members == 0 {
                 return None;
@@ -195,32 +169,18 @@ impl Search {
         }
         // Names are for people and go through JSON: bytes that are no UTF-8 are replaced.
         let path = PathBuf::from(entry.path().to_string_lossy().into_owned());
-        Some(Checkpoint {
-            path,
-            modified: modified.into(),
-            bytes,
-        })
+        Some(Checkpoint { path, modified: modified.into(), bytes })
     }
 
-    fn facts(mut self, dir: PathBuf, configured: bool) -> CheckpointFacts {
+    fn facts(mut self, dir: &Path, configured: bool) -> CheckpointFacts {
         let count = self.found.len();
-        self.found.sort_by(|a, b| {
-            b.modified
-                .cmp(&a.modified)
-                .then_with(|| a.path.cmp(&b.path))
-        });
+        self.found.sort_by(|a, b| b.modified.cmp(&a.modified).then_with(|| a.path.cmp(&b.path)));
         self.found.truncate(NEWEST);
         let dir = match self.found.first().and_then(|newest| newest.path.parent()) {
             Some(parent) if !configured => parent.to_owned(),
             _ => PathBuf::from(dir.to_string_lossy().into_owned()),
         };
-        CheckpointFacts {
-            dir,
-            configured,
-            newest: self.found,
-            count,
-            cut: self.entries > ENTRIES,
-        }
+        CheckpointFacts { dir, configured, newest: self.found, count, cut: self.entries > ENTRIES }
     }
 }
 
@@ -238,7 +198,7 @@ fn is_temporary(name: &str) -> bool {
 
 fn is_checkpoint_file(name: &str) -> bool {
     SUFFIXES.iter().any(|suffix| name.ends_with(suffix))
-        || (name.ends_with(".bin") && BIN_WORDS.iter().any(|word| name.contains(word)))
+        || (name.ends_with(BIN) && BIN_WORDS.iter().any(|word| name.contains(word)))
 }
 
 /// `checkpoint-500`, `global_step1000`, `epoch_3`, `iter_0000100`, `step=100`.
@@ -260,38 +220,24 @@ mod tests {
     /// A tree of files, each older by a minute than the one before.
     fn tree(names: &[&str]) -> tempfile::TempDir {
         let dir = tempfile::tempdir().unwrap();
-        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
+        let now = SystemTime::UNIX_EPOCH + Duration::from_hours(500_000);
         for (minutes, name) in names.iter().enumerate() {
             let path = dir.path().join(name);
             create_dir_all(path.parent().unwrap()).unwrap();
             let file = File::create(&path).unwrap();
             file.set_len(10).unwrap();
-            file.set_modified(now - Duration::from_secs(60 * minutes as u64))
-                .unwrap();
+            file.set_modified(now - Duration::from_secs(60 * minutes as u64)).unwrap();
         }
         dir
     }
 
     fn names(dir: &Path, facts: &CheckpointFacts) -> Vec<String> {
-        let name = |found: &Checkpoint| {
-            found
-                .path
-                .strip_prefix(dir)
-                .unwrap()
-                .to_string_lossy()
-                .into_owned()
-        };
+        let name = |found: &Checkpoint| found.path.strip_prefix(dir).unwrap().to_string_lossy().into_owned();
         facts.newest.iter().map(name).collect()
     }
 
     fn configured(dir: &Path, pattern: Option<&str>) -> Observation<CheckpointFacts> {
-        read(
-            Some(&CheckpointSpec {
-                dir: dir.to_owned(),
-                pattern: pattern.map(str::to_owned),
-            }),
-            None,
-        )
+        read(Some(&CheckpointSpec { dir: dir.to_owned(), pattern: pattern.map(str::to_owned) }), None)
     }
 
     #[test]
@@ -311,10 +257,7 @@ mod tests {
             "pytorch_model.bin",
         ]);
         let facts = configured(dir.path(), None).known().cloned().unwrap();
-        assert_eq!(
-            names(dir.path(), &facts),
-            ["last.ckpt", "pytorch_model.bin"]
-        );
+        assert_eq!(names(dir.path(), &facts), ["last.ckpt", "pytorch_model.bin"]);
         assert_eq!((facts.count, facts.cut, facts.configured), (2, false, true));
     }
 
@@ -330,63 +273,34 @@ mod tests {
         ]);
         create_dir_all(dir.path().join("checkpoint-300")).unwrap();
         let facts = configured(dir.path(), None).known().cloned().unwrap();
-        assert_eq!(
-            names(dir.path(), &facts),
-            ["checkpoint-200", "b.pt", "global_step7", "iter_1"]
-        );
+        assert_eq!(names(dir.path(), &facts), ["checkpoint-200", "b.pt", "global_step7", "iter_1"]);
         assert_eq!(facts.newest[0].bytes, 20);
     }
 
     #[test]
     fn a_pattern_replaces_the_known_names() {
         let dir = tree(&["a.pt", "gen-00010000.bin", "gen-00020000.bin.tmp"]);
-        let facts = configured(dir.path(), Some("gen-*"))
-            .known()
-            .cloned()
-            .unwrap();
+        let facts = configured(dir.path(), Some("gen-*")).known().cloned().unwrap();
         assert_eq!(names(dir.path(), &facts), ["gen-00010000.bin"]);
-        assert!(matches!(
-            configured(dir.path(), Some("[")),
-            Observation::Failed { .. }
-        ));
+        assert!(matches!(configured(dir.path(), Some("[")), Observation::Failed { .. }));
     }
 
     #[test]
     fn without_config_they_are_looked_for_beside_the_log() {
-        let dir = tree(&[
-            "My_Checkpoints/epoch_3.pt",
-            "data/other.pt",
-            "best.pth",
-            "deep/checkpoints/x.pt",
-        ]);
+        let dir = tree(&["My_Checkpoints/epoch_3.pt", "data/other.pt", "best.pth", "deep/checkpoints/x.pt"]);
         let log = dir.path().join("train.log");
         let facts = read(None, Some(&log)).known().cloned().unwrap();
-        assert_eq!(
-            names(dir.path(), &facts),
-            ["My_Checkpoints/epoch_3.pt", "best.pth"]
-        );
+        assert_eq!(names(dir.path(), &facts), ["My_Checkpoints/epoch_3.pt", "best.pth"]);
         assert!(facts.dir.ends_with("My_Checkpoints") && !facts.configured);
-        assert_eq!(
-            read(None, Some(&tree(&["train.log"]).path().join("train.log"))),
-            Observation::Absent
-        );
+        assert_eq!(read(None, Some(&tree(&["train.log"]).path().join("train.log"))), Observation::Absent);
         assert_eq!(read(None, None), Observation::Absent);
     }
 
     #[test]
     fn a_configured_directory_that_is_not_there_yet_is_empty_and_a_file_is_a_failure() {
         let dir = tree(&["a.pt"]);
-        assert_eq!(
-            configured(&dir.path().join("later"), None)
-                .known()
-                .unwrap()
-                .count,
-            0
-        );
-        assert!(matches!(
-            configured(&dir.path().join("a.pt"), None),
-            Observation::Failed { .. }
-        ));
+        assert_eq!(configured(&dir.path().join("later"), None).known().unwrap().count, 0);
+        assert!(matches!(configured(&dir.path().join("a.pt"), None), Observation::Failed { .. }));
     }
 
     #[test]

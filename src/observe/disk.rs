@@ -52,16 +52,12 @@ pub fn read(path: &Path, purpose: Purpose) -> Observation<DiskFacts> {
                     }
                     Some(parent) => parent,
                     None => {
-                        return Observation::Failed {
-                            why: format!("{}: {error}", path.display()),
-                        };
+                        return Observation::Failed { why: format!("{}: {error}", path.display()) };
                     }
                 };
             }
             Err(error) => {
-                return Observation::Failed {
-                    why: format!("{}: {error}", at.display()),
-                };
+                return Observation::Failed { why: format!("{}: {error}", at.display()) };
             }
         }
     };
@@ -75,9 +71,7 @@ pub fn read(path: &Path, purpose: Purpose) -> Observation<DiskFacts> {
             inodes: space.f_files,
             free_inodes: space.f_favail,
         }),
-        Err(error) => Observation::Failed {
-            why: format!("statvfs {}: {error}", at.display()),
-        },
+        Err(error) => Observation::Failed { why: format!("statvfs {}: {error}", at.display()) },
     }
 }
 
@@ -111,29 +105,17 @@ mod tests {
     fn a_directory_that_does_not_exist_yet_is_on_its_parents_file_system() {
         let dir = tempfile::tempdir().unwrap();
         let here = read(dir.path(), Purpose::Log).known().cloned().unwrap();
-        let there = read(&dir.path().join("not/yet/made"), Purpose::Checkpoints)
-            .known()
-            .cloned()
-            .unwrap();
-        assert_eq!(
-            (here.device, here.total_bytes),
-            (there.device, there.total_bytes)
-        );
+        let there = read(&dir.path().join("not/yet/made"), Purpose::Checkpoints).known().cloned().unwrap();
+        assert_eq!((here.device, here.total_bytes), (there.device, there.total_bytes));
         assert!(here.free_bytes <= here.total_bytes && here.total_bytes > 0);
-        assert!(
-            read(Path::new("no-such-name"), Purpose::State)
-                .known()
-                .is_some()
-        );
+        assert!(read(Path::new("no-such-name"), Purpose::State).known().is_some());
     }
 
     #[test]
     fn purposes_on_one_device_are_one_file_system() {
         let dir = tempfile::tempdir().unwrap();
         let proc = read(Path::new("/proc"), Purpose::Log);
-        let failed = Observation::Failed {
-            why: "x".to_owned(),
-        };
+        let failed = Observation::Failed { why: "x".to_owned() };
         let asked = vec![
             read(dir.path(), Purpose::State),
             failed.clone(),
@@ -143,10 +125,7 @@ mod tests {
         ];
         let merged = merge(asked);
         assert_eq!(merged.len(), 3);
-        assert_eq!(
-            merged[0].known().unwrap().purposes,
-            [Purpose::Log, Purpose::State]
-        );
+        assert_eq!(merged[0].known().unwrap().purposes, [Purpose::Log, Purpose::State]);
         assert_eq!(merged[1..], [failed, proc]);
     }
 }

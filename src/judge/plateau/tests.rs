@@ -96,7 +96,9 @@ fn one_warning_per_attempt() {
 
 #[test]
 fn a_decayed_learning_rate_or_the_end_of_the_run_explains_it() {
-    for (total, last_lr, expected) in [(None, 1e-3, Warning), (None, 0.9e-4, Info), (Some(2100), 1e-3, Info), (Some(9000), 1e-3, Warning)] {
+    for (total, last_lr, expected) in
+        [(None, 1e-3, Warning), (None, 0.9e-4, Info), (Some(2100), 1e-3, Info), (Some(9000), 1e-3, Warning)]
+    {
         let mut scene = Scene::new();
         scene.run.total_steps = total;
         for step in 0..2000 {

@@ -40,14 +40,20 @@ fn a_restart_ends_the_death_when_it_makes_progress_and_not_before() {
 
 #[test]
 fn a_run_that_completed_is_finished_whether_the_process_is_gone_or_a_zombie() {
-    let by_sign = |scene: &mut Scene| drop(scene.completed());
+    let by_sign = |scene: &mut Scene| {
+        scene.completed();
+    };
     let by_steps = |scene: &mut Scene| scene.run.total_steps = Some(120);
     for complete in [&by_sign as &dyn Fn(&mut Scene), &by_steps] {
         for zombie in [true, false] {
             let mut scene = Scene::new();
             scene.process(10).rows(1..121).patrol();
             complete(&mut scene);
-            if zombie { scene.life().state = 'Z' } else { drop(scene.gone(10)) }
+            if zombie {
+                scene.life().state = 'Z';
+            } else {
+                scene.gone(10);
+            }
             for _ in 0..3 {
                 scene.patrol();
                 assert_eq!(scene.claims().len(), 0, "{:?}", scene.claims());
@@ -127,11 +133,16 @@ fn an_old_log_of_a_process_that_was_never_seen_is_a_death() {
 #[test]
 fn not_having_looked_is_not_well() {
     let mut scene = killed();
-    scene.look.process = Observation::Failed { why: "pid file /runs/train.pid: permission denied".to_owned() };
+    scene.look.process =
+        Observation::Failed { why: "pid file /runs/train.pid: permission denied".to_owned() };
     scene.patrol();
     assert_eq!(scene.severity(UNKNOWN), Some(Unknown));
     assert!(!scene.is_well(DEAD));
-    scene.found(Found::Ambiguous { matches: vec![(1, "python train.py".to_owned()), (2, "python train.py -v".to_owned())] }).patrol();
+    scene
+        .found(Found::Ambiguous {
+            matches: vec![(1, "python train.py".to_owned()), (2, "python train.py -v".to_owned())],
+        })
+        .patrol();
     let claim = scene.claim(UNKNOWN).unwrap();
     assert!(claim.message.contains("1 (python train.py), 2 (python train.py -v)"), "{}", claim.message);
     assert!(!scene.is_well(DEAD));

@@ -35,12 +35,7 @@ pub struct Bin {
 
 impl From<(f64, u64, f64, f64)> for Bin {
     fn from((step, count, mean, squares): (f64, u64, f64, f64)) -> Self {
-        Self {
-            step,
-            count,
-            mean,
-            squares,
-        }
+        Self { step, count, mean, squares }
     }
 }
 
@@ -98,12 +93,7 @@ impl Curve {
             self.width *= 2;
         }
         self.width = self.width.max(1);
-        self.bins.push(Bin {
-            step,
-            count: 1,
-            mean: loss,
-            squares: 0.0,
-        });
+        self.bins.push(Bin { step, count: 1, mean: loss, squares: 0.0 });
     }
 
     /// Forgets the bins that reach the step or go beyond: a resume makes these steps again.

@@ -98,27 +98,18 @@ impl Numbers {
             self.max_step = Some(self.max_step.map_or(step, |max| max.max(step)));
             self.step_rows += 1;
         }
-        if let Some(total) = row
-            .values
-            .get(Metric::TotalSteps)
-            .filter(|total| total.is_finite())
-        {
+        if let Some(total) = row.values.get(Metric::TotalSteps).filter(|total| total.is_finite()) {
             self.total_steps = Some(total);
         }
         self.latest.absorb(&row.values);
         let loss = row.values.get(Metric::Loss);
-        self.nonfinite
-            .fold(loss, row.values.get(Metric::GradNorm), || Spot::of(row));
+        self.nonfinite.fold(loss, row.values.get(Metric::GradNorm), || Spot::of(row));
         if let Some(loss) = loss.filter(|loss| loss.is_finite()) {
             // Rows without any step are counted instead, so that a curve has an abscissa.
             let at = self.last_step.unwrap_or(self.attempt_rows as f64);
             self.curve.push(at, loss);
             if self.best.is_none_or(|best| loss < best.loss) {
-                self.best = Some(Best {
-                    loss,
-                    step: self.last_step,
-                    line: row.line,
-                });
+                self.best = Some(Best { loss, step: self.last_step, line: row.line });
             }
         }
         if let Some(lr) = row.values.get(Metric::Lr).filter(|lr| lr.is_finite())
@@ -135,15 +126,11 @@ impl Numbers {
     /// Ranks are told apart by [`Row::rank`]; files without one share a place.
     pub fn fold_other(&mut self, row: &Row) {
         self.other_rows += 1;
-        let (loss, grad_norm) = (
-            row.values.get(Metric::Loss),
-            row.values.get(Metric::GradNorm),
-        );
+        let (loss, grad_norm) = (row.values.get(Metric::Loss), row.values.get(Metric::GradNorm));
         let rank = row.rank.unwrap_or(u32::MAX);
         if let Some(known) = self.others.get_mut(&rank) {
             known.fold(loss, grad_norm, || Spot::of(row));
-        } else if (Bad::of(loss).is_some() || Bad::of(grad_norm).is_some())
-            && self.others.len() < OTHER_RANKS
+        } else if (Bad::of(loss).is_some() || Bad::of(grad_norm).is_some()) && self.others.len() < OTHER_RANKS
         {
             let mut new = NonFinite::default();
             new.fold(loss, grad_norm, || Spot::of(row));
@@ -168,9 +155,10 @@ impl Numbers {
         if self.curve.bins.is_empty() {
             self.peak_lr = None;
         }
-        if self.best.is_some_and(|best| {
-            best.step.is_none() || best.step >= step || self.curve.bins.is_empty()
-        }) {
+        if self
+            .best
+            .is_some_and(|best| best.step.is_none() || best.step >= step || self.curve.bins.is_empty())
+        {
             self.best = None;
         }
     }
@@ -204,10 +192,7 @@ impl Numbers {
         let step = self.max_step?;
         if configured.is_none() {
             // `[500/500]` in epoch 1 of 10 is not the end. The epoch may count from 0.
-            let (epoch, epochs) = (
-                self.latest.get(Metric::Epoch),
-                self.latest.get(Metric::TotalEpochs),
-            );
+            let (epoch, epochs) = (self.latest.get(Metric::Epoch), self.latest.get(Metric::TotalEpochs));
             if let (Some(epoch), Some(epochs)) = (epoch, epochs)
                 && epoch < epochs - 1.0
             {
@@ -215,10 +200,7 @@ impl Numbers {
             }
         }
         let from_zero = f64::from(u8::from(self.first_step == Some(0.0)));
-        let unprinted = self
-            .steps_per_row()
-            .filter(|steps| *steps > 1.0)
-            .unwrap_or(0.0);
+        let unprinted = self.steps_per_row().filter(|steps| *steps > 1.0).unwrap_or(0.0);
         let reached = step >= total - from_zero || step + unprinted > total;
         reached.then(|| format!("step {step} of {total} was reached"))
     }
@@ -284,11 +266,7 @@ mod by_name {
     use std::collections::BTreeMap;
 
     pub(super) fn serialize<S: Serializer>(values: &Values, to: S) -> Result<S::Ok, S::Error> {
-        to.collect_map(
-            values
-                .iter()
-                .map(|(metric, value)| (metric.name(), Number::from(value))),
-        )
+        to.collect_map(values.iter().map(|(metric, value)| (metric.name(), Number::from(value))))
     }
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Values, D::Error> {

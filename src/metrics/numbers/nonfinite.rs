@@ -41,9 +41,7 @@ pub struct Bad(Number);
 impl Bad {
     /// The value, where it is not finite.
     pub fn of(value: Option<f64>) -> Option<Self> {
-        value
-            .filter(|value| !value.is_finite())
-            .map(|value| Self(value.into()))
+        value.filter(|value| !value.is_finite()).map(|value| Self(value.into()))
     }
 
     /// `NaN`, `Infinity` or `-Infinity`.
@@ -71,16 +69,8 @@ pub struct Spot {
 impl Spot {
     /// Where the row stands.
     pub fn of(row: &Row) -> Self {
-        let step = row
-            .values
-            .get(Metric::Step)
-            .or(row.global_step)
-            .filter(|step| step.is_finite());
-        Self {
-            line: row.line,
-            offset: row.offset,
-            step,
-        }
+        let step = row.values.get(Metric::Step).or(row.global_step).filter(|step| step.is_finite());
+        Self { line: row.line, offset: row.offset, step }
     }
 }
 
@@ -123,12 +113,7 @@ pub struct NonFinite {
 impl NonFinite {
     /// Takes the loss and gradient norm of the next row; rows with neither change nothing.
     #[inline]
-    pub(super) fn fold(
-        &mut self,
-        loss: Option<f64>,
-        grad_norm: Option<f64>,
-        spot: impl FnOnce() -> Spot,
-    ) {
+    pub(super) fn fold(&mut self, loss: Option<f64>, grad_norm: Option<f64>, spot: impl FnOnce() -> Spot) {
         let finite = loss.is_none_or(f64::is_finite) && grad_norm.is_none_or(f64::is_finite);
         if finite && self.streak.is_none() && self.gradient_rows == 0 {
             return;
@@ -137,12 +122,7 @@ impl NonFinite {
     }
 
     #[cold]
-    fn fold_rare(
-        &mut self,
-        loss: Option<f64>,
-        grad_norm: Option<f64>,
-        spot: impl FnOnce() -> Spot,
-    ) {
+    fn fold_rare(&mut self, loss: Option<f64>, grad_norm: Option<f64>, spot: impl FnOnce() -> Spot) {
         let found = match (Bad::of(loss), Bad::of(grad_norm)) {
             (Some(bad), _) => Some((Which::Loss, bad)),
             (None, Some(bad)) => {
@@ -175,14 +155,7 @@ impl NonFinite {
                 streak.finite_since = 0;
             }
             _ => {
-                self.streak = Some(Streak {
-                    first: spot,
-                    last: spot,
-                    which,
-                    bad,
-                    rows: 1,
-                    finite_since: 0,
-                })
+                self.streak = Some(Streak { first: spot, last: spot, which, bad, rows: 1, finite_since: 0 });
             }
         }
     }

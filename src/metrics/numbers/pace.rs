@@ -29,30 +29,26 @@ impl Pace {
     pub(super) fn push(&mut self, time: DateTime<Utc>) {
         self.rows += 1;
         let before = self.last.replace(time);
-        let Some(interval_ms) = before
-            .map(|before| time.timestamp_millis() - before.timestamp_millis())
-            .filter(|ms| *ms >= 0)
+        let Some(interval_ms) =
+            before.map(|before| time.timestamp_millis() - before.timestamp_millis()).filter(|ms| *ms >= 0)
         else {
             return;
         };
-        let interval_s = interval_ms as f64 / 1e3;
+        let seconds = interval_ms as f64 / 1e3;
         let stretch = time.timestamp().div_euclid(STRETCH_S);
         match self.stretches.last_mut() {
-            Some((known, slowest)) if *known == stretch => *slowest = slowest.max(interval_s),
+            Some((known, slowest)) if *known == stretch => *slowest = slowest.max(seconds),
             _ => {
                 if self.stretches.len() >= STRETCHES {
                     self.stretches.remove(0);
                 }
-                self.stretches.push((stretch, interval_s));
+                self.stretches.push((stretch, seconds));
             }
         }
     }
 
     /// The slowest recent interval between two rows, seconds.
     pub fn slowest_s(&self) -> Option<f64> {
-        self.stretches
-            .iter()
-            .map(|(_, slowest)| *slowest)
-            .reduce(f64::max)
+        self.stretches.iter().map(|(_, slowest)| *slowest).reduce(f64::max)
     }
 }

@@ -3,12 +3,7 @@ use chrono::DateTime;
 use proptest::prelude::*;
 
 fn row(line: u64, attempt: u32, step: f64, loss: f64) -> Row {
-    let mut row = Row {
-        line,
-        attempt,
-        global_step: Some(step),
-        ..Row::default()
-    };
+    let mut row = Row { line, attempt, global_step: Some(step), ..Row::default() };
     row.values.set(Metric::Step, step);
     row.values.set(Metric::Loss, loss);
     row
@@ -35,12 +30,7 @@ fn a_nan_survives_the_state_file_as_a_string() {
     assert!(back.latest.get(Metric::Loss).unwrap().is_nan());
     let streak = back.nonfinite.streak.unwrap();
     assert_eq!(
-        (
-            streak.first.line,
-            streak.first.step,
-            streak.bad.word(),
-            streak.which.name()
-        ),
+        (streak.first.line, streak.first.step, streak.bad.word(), streak.which.name()),
         (2, Some(2.0), "NaN", "loss")
     );
 }
@@ -50,25 +40,10 @@ fn a_streak_ends_with_the_third_finite_row_and_the_next_nan_begins_another() {
     let nan = f64::NAN;
     let numbers = folded(&[1.0, nan, 1.0, 1.0, nan, 1.0, 1.0, 1.0]);
     let streak = numbers.nonfinite.streak.clone().unwrap();
-    assert_eq!(
-        (
-            streak.first.line,
-            streak.last.line,
-            streak.rows,
-            streak.is_over()
-        ),
-        (2, 5, 2, true)
-    );
+    assert_eq!((streak.first.line, streak.last.line, streak.rows, streak.is_over()), (2, 5, 2, true));
     let numbers = folded(&[nan, 1.0, 1.0, 1.0, f64::INFINITY]);
     let streak = numbers.nonfinite.streak.unwrap();
-    assert_eq!(
-        (
-            streak.first.line,
-            streak.bad.word(),
-            numbers.nonfinite.count
-        ),
-        (5, "Infinity", 2)
-    );
+    assert_eq!((streak.first.line, streak.bad.word(), numbers.nonfinite.count), (5, "Infinity", 2));
 }
 
 #[test]
@@ -83,17 +58,8 @@ fn a_gradient_overflow_counts_when_it_lasts_or_hides_the_loss() {
         numbers.nonfinite.streak
     };
     let inf = f64::INFINITY;
-    assert_eq!(
-        with(&[(2.0, inf), (2.0, inf), (2.0, 1.0), (2.0, inf)]),
-        None
-    );
-    assert_eq!(
-        with(&[(2.0, inf), (2.0, inf), (2.0, inf)])
-            .unwrap()
-            .first
-            .line,
-        3
-    );
+    assert_eq!(with(&[(2.0, inf), (2.0, inf), (2.0, 1.0), (2.0, inf)]), None);
+    assert_eq!(with(&[(2.0, inf), (2.0, inf), (2.0, inf)]).unwrap().first.line, 3);
     let hidden = with(&[(2.0, 1.0), (0.0, f64::NAN)]).unwrap();
     assert_eq!((hidden.first.line, hidden.which.name()), (2, "grad_norm"));
 }
@@ -108,22 +74,11 @@ fn a_resume_keeps_the_steps_that_stand_and_a_fresh_start_keeps_none() {
     }
     let mut resumed = numbers.clone();
     resumed.fold(&row(2000, 2, 500.0, 7.5));
-    assert!(
-        (480..=501).contains(&resumed.curve.rows()),
-        "{}",
-        resumed.curve.rows()
-    );
+    assert!((480..=501).contains(&resumed.curve.rows()), "{}", resumed.curve.rows());
     assert_eq!(resumed.peak_lr, Some(0.1));
-    assert_eq!(
-        resumed.best.unwrap().line,
-        2000,
-        "the best loss was at a step that the resume threw away"
-    );
+    assert_eq!(resumed.best.unwrap().line, 2000, "the best loss was at a step that the resume threw away");
     numbers.fold(&row(2000, 2, 0.0, 9.9));
-    assert_eq!(
-        (numbers.curve.rows(), numbers.peak_lr, numbers.attempt_rows),
-        (1, None, 1)
-    );
+    assert_eq!((numbers.curve.rows(), numbers.peak_lr, numbers.attempt_rows), (1, None, 1));
 }
 
 #[test]
@@ -139,7 +94,8 @@ fn the_end_is_reached_at_the_total_or_at_the_last_row_before_it() {
         }
         numbers
     };
-    let table: &[(&[f64], Option<f64>, Option<u64>, bool)] = &[
+    type Case = (&'static [f64], Option<f64>, Option<u64>, bool);
+    let table: &[Case] = &[
         (&[1.0, 2.0, 3.0], Some(3.0), None, true),
         (&[1.0, 2.0], Some(3.0), None, false),
         (&[0.0, 1.0, 2.0], Some(3.0), None, true),
@@ -173,11 +129,7 @@ fn a_total_that_counts_within_an_epoch_completes_nothing() {
     let mut second = row(1, 1, 3.0, 1.0);
     second.values.set(Metric::Step, 1.0);
     numbers.fold(&second);
-    assert_eq!(
-        numbers.total(None),
-        None,
-        "the printed step fell back while the global one rose"
-    );
+    assert_eq!(numbers.total(None), None, "the printed step fell back while the global one rose");
 }
 
 #[test]
@@ -194,11 +146,7 @@ fn the_slowest_interval_is_remembered_for_a_day() {
     assert_eq!(fold(0), None);
     assert_eq!(fold(10), Some(10.0));
     assert_eq!(fold(600), Some(600.0));
-    assert_eq!(
-        fold(-5),
-        Some(600.0),
-        "a time that falls back is no interval"
-    );
+    assert_eq!(fold(-5), Some(600.0), "a time that falls back is no interval");
     for _ in 0..2000 {
         assert_eq!(fold(30), Some(600.0));
     }

@@ -28,7 +28,7 @@ pub const ARGUMENT: &str = "__probe";
 pub const DEADLINE: Duration = Duration::from_secs(5);
 
 /// A child whose parent was killed ends by itself after this long.
-const ORPHAN: Duration = Duration::from_secs(60);
+const ORPHAN: Duration = Duration::from_mins(1);
 
 /// A probe that did not answer in time.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -55,8 +55,7 @@ impl Stuck {
 
     /// Whether an observation failed because of this: one fact is told once.
     pub fn explains(&self, why: &str) -> bool {
-        why.strip_prefix(&self.what)
-            .is_some_and(|rest| rest.starts_with(": "))
+        why.strip_prefix(&self.what).is_some_and(|rest| rest.starts_with(": "))
     }
 }
 
@@ -82,11 +81,7 @@ pub fn ask(
 
 /// This program, even when its file was replaced while it runs.
 fn own_child() -> std::io::Result<Command> {
-    let program = if cfg!(target_os = "linux") {
-        "/proc/self/exe".into()
-    } else {
-        std::env::current_exe()?
-    };
+    let program = if cfg!(target_os = "linux") { "/proc/self/exe".into() } else { std::env::current_exe()? };
     let mut command = Command::new(program);
     std::os::unix::process::CommandExt::arg0(&mut command, env!("CARGO_PKG_NAME"));
     command.arg(ARGUMENT);
@@ -101,31 +96,20 @@ fn ask_child(
     now: DateTime<Utc>,
 ) -> Answers {
     let until = Instant::now() + deadline;
-    let before = |question: &Question| {
-        stuck_before
-            .iter()
-            .find(|stuck| stuck.what == question.what())
-    };
+    let before = |question: &Question| stuck_before.iter().find(|stuck| stuck.what == question.what());
     let mut answers: Vec<Option<Answer>> = vec![None; questions.len()];
     let mut stuck = Vec::new();
     for (question, answer) in questions.iter().zip(&mut answers) {
         if let Some(old) = before(question).filter(|old| old.lives()) {
-            *answer = Some(question.failed(&format!(
-                "no answer, stuck since {}",
-                old.since.format("%H:%M")
-            )));
+            *answer = Some(question.failed(&format!("no answer, stuck since {}", old.since.format("%H:%M"))));
             stuck.push(old.clone());
         }
     }
     let open = |answers: &[Option<Answer>]| {
-        (0..answers.len())
-            .filter(|index| answers[*index].is_none())
-            .collect::<Vec<usize>>()
+        (0..answers.len()).filter(|index| answers[*index].is_none()).collect::<Vec<usize>>()
     };
-    let asked: Vec<(usize, &Question)> = open(&answers)
-        .into_iter()
-        .map(|index| (index, &questions[index]))
-        .collect();
+    let asked: Vec<(usize, &Question)> =
+        open(&answers).into_iter().map(|index| (index, &questions[index])).collect();
     if !asked.is_empty() {
         let ended = match command().and_then(|command| start(command, &asked)) {
             Ok((child, lines)) => {
@@ -155,10 +139,7 @@ fn ask_child(
             answers[index] = Some(question.failed(&why));
         }
     }
-    Answers {
-        answers: answers.into_iter().flatten().collect(),
-        stuck,
-    }
+    Answers { answers: answers.into_iter().flatten().collect(), stuck }
 }
 
 /// How a child went that did not answer everything.
@@ -174,11 +155,7 @@ fn start(
     asked: &[(usize, &Question)],
 ) -> std::io::Result<(Child, mpsc::Receiver<(usize, Answer)>)> {
     let text = serde_json::to_vec(asked)?;
-    let mut child = command
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()?;
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
     let (send, lines) = mpsc::channel();
     let pipes = child.stdin.take().zip(child.stdout.take());
     let talk = move || {
@@ -207,15 +184,9 @@ fn start(
 }
 
 /// Takes answers until all are there, the child ends or the time is over; says whether all are there.
-fn collect(
-    lines: &mpsc::Receiver<(usize, Answer)>,
-    answers: &mut [Option<Answer>],
-    until: Instant,
-) -> bool {
+fn collect(lines: &mpsc::Receiver<(usize, Answer)>, answers: &mut [Option<Answer>], until: Instant) -> bool {
     while answers.iter().any(Option::is_none) {
-        let Ok((index, answer)) =
-            lines.recv_timeout(until.saturating_duration_since(Instant::now()))
-        else {
+        let Ok((index, answer)) = lines.recv_timeout(until.saturating_duration_since(Instant::now())) else {
             return false;
         };
         if let Some(place) = answers.get_mut(index) {
@@ -236,10 +207,7 @@ fn leave(mut child: Child, until: Instant) -> Ended {
     }
     drop(child.kill());
     reap(child);
-    Ended::Killed {
-        pid,
-        start_ticks: ticks.unwrap_or_default(),
-    }
+    Ended::Killed { pid, start_ticks: ticks.unwrap_or_default() }
 }
 
 /// Waits for the child in a thread that nobody waits for, so that none is left a zombie where this
@@ -260,7 +228,7 @@ pub fn serve(mut input: impl Read, mut output: impl Write) -> std::io::Result<()
     let (send, answers) = mpsc::channel();
     for (index, question) in questions {
         let send = send.clone();
-        thread::Builder::new().spawn(move || send.send((index, question.answer())))?;
+        thread::Builder::new().spawn(move || drop(send.send((index, question.answer()))))?;
     }
     drop(send);
     while let Ok(answer) = answers.recv_timeout(ORPHAN) {

@@ -12,18 +12,11 @@ use std::path::{Path, PathBuf};
 
 /// Something that may block for ever. Paths are bytes on the wire as well.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[allow(
-    missing_docs,
-    reason = "made by the functions below, which say what they are"
-)]
+#[allow(missing_docs, reason = "made by the functions below, which say what they are")]
 pub enum Question {
     Log(OsString),
     Disk(OsString, Purpose),
-    Checkpoints {
-        dir: Option<OsString>,
-        pattern: Option<String>,
-        log: Option<OsString>,
-    },
+    Checkpoints { dir: Option<OsString>, pattern: Option<String>, log: Option<OsString> },
     Pid(i32, Option<Identity>),
     PidFile(OsString, Option<Identity>),
     Match(String, Option<Identity>),
@@ -79,10 +72,7 @@ impl Question {
             Self::Log(path) => format!("log {}", shown(path)),
             Self::Disk(path, _) => format!("disk {}", shown(path)),
             Self::Checkpoints { dir, log, .. } => {
-                format!(
-                    "checkpoints {}",
-                    dir.as_ref().or(log.as_ref()).map(shown).unwrap_or_default()
-                )
+                format!("checkpoints {}", dir.as_ref().or(log.as_ref()).map(shown).unwrap_or_default())
             }
             Self::Pid(pid, _) => format!("process {pid}"),
             Self::PidFile(path, _) => format!("process of {}", shown(path)),
@@ -119,22 +109,13 @@ impl Question {
                 Answer::Disk(answer)
             }
             Self::Checkpoints { dir, pattern, log } => {
-                let spec = dir.map(|dir| CheckpointSpec {
-                    dir: dir.into(),
-                    pattern,
-                });
-                Answer::Checkpoints(checkpoint::read(
-                    spec.as_ref(),
-                    log.as_deref().map(Path::new),
-                ))
+                let spec = dir.map(|dir| CheckpointSpec { dir: dir.into(), pattern });
+                Answer::Checkpoints(checkpoint::read(spec.as_ref(), log.as_deref().map(Path::new)))
             }
-            Self::Pid(pid, known) => {
-                Answer::Process(process::read(&ProcessSpec::Pid(pid), known.as_ref()))
+            Self::Pid(pid, known) => Answer::Process(process::read(&ProcessSpec::Pid(pid), known.as_ref())),
+            Self::PidFile(path, known) => {
+                Answer::Process(process::read(&ProcessSpec::PidFile(path.into()), known.as_ref()))
             }
-            Self::PidFile(path, known) => Answer::Process(process::read(
-                &ProcessSpec::PidFile(path.into()),
-                known.as_ref(),
-            )),
             Self::Match(regex, known) => {
                 Answer::Process(process::read(&ProcessSpec::Match(regex), known.as_ref()))
             }

@@ -5,7 +5,7 @@ use crate::observe::disk::Purpose;
 use crate::observe::process::Found;
 use std::path::Path;
 
-const LONG: Duration = Duration::from_secs(60);
+const LONG: Duration = Duration::from_mins(1);
 
 fn now() -> DateTime<Utc> {
     DateTime::from_timestamp(1_800_000_000, 0).unwrap()
@@ -24,12 +24,7 @@ fn shell(script: &str) -> impl FnOnce() -> std::io::Result<Command> {
 /// The real child: this test binary, running the test below and nothing else.
 fn real() -> std::io::Result<Command> {
     let mut command = Command::new(std::env::current_exe()?);
-    command.args([
-        "--exact",
-        "observe::probe::tests::the_child_itself",
-        "--ignored",
-        "--nocapture",
-    ]);
+    command.args(["--exact", "observe::probe::tests::the_child_itself", "--ignored", "--nocapture"]);
     Ok(command)
 }
 
@@ -82,28 +77,11 @@ fn every_question_is_answered_in_its_place() {
 #[test]
 fn what_is_answered_is_kept_when_another_question_hangs() {
     let script = "echo noise; echo '[0,{\"Log\":{\"known\":null}}]'; exec sleep 1000";
-    let answers = ask_child(
-        shell(script),
-        &questions(),
-        Duration::from_millis(300),
-        &[],
-        now(),
-    );
+    let answers = ask_child(shell(script), &questions(), Duration::from_millis(300), &[], now());
     assert_eq!(answers.answers[0], Answer::Log(Observation::Known(())));
     assert_eq!(why(&answers.answers[1]), "disk /: no answer within 0.3 s");
-    let stuck: Vec<&str> = answers
-        .stuck
-        .iter()
-        .map(|stuck| stuck.what.as_str())
-        .collect();
-    assert_eq!(
-        stuck,
-        [
-            "disk /",
-            "checkpoints /no/such/dir/train.log",
-            &questions()[3].what()
-        ]
-    );
+    let stuck: Vec<&str> = answers.stuck.iter().map(|stuck| stuck.what.as_str()).collect();
+    assert_eq!(stuck, ["disk /", "checkpoints /no/such/dir/train.log", &questions()[3].what()]);
     assert!(answers.stuck[0].explains(&why(&answers.answers[1])));
     assert!(!answers.stuck[0].explains("disk /mnt: no answer"));
     assert_eq!(answers.stuck[0].since, now());
@@ -115,21 +93,12 @@ fn what_still_hangs_is_not_asked_again_and_what_died_is() {
     let pid = hanging.id();
     let since = now() - chrono::Duration::hours(1);
     let start_ticks = start_ticks(pid as i32).unwrap();
-    let old = Stuck {
-        what: "disk /".to_owned(),
-        since,
-        pid,
-        start_ticks,
-        boot_id: boot_id(),
-    };
+    let old = Stuck { what: "disk /".to_owned(), since, pid, start_ticks, boot_id: boot_id() };
     let never = || -> std::io::Result<Command> { panic!("asked again") };
     let disk = &questions()[1..2];
     let answers = ask_child(never, disk, LONG, std::slice::from_ref(&old), now());
-    assert_eq!(answers.stuck, [old.clone()]);
-    assert_eq!(
-        why(&answers.answers[0]),
-        format!("disk /: no answer, stuck since {}", since.format("%H:%M"))
-    );
+    assert_eq!(answers.stuck, std::slice::from_ref(&old));
+    assert_eq!(why(&answers.answers[0]), format!("disk /: no answer, stuck since {}", since.format("%H:%M")));
 
     hanging.kill().unwrap();
     hanging.wait().unwrap();
@@ -140,35 +109,18 @@ fn what_still_hangs_is_not_asked_again_and_what_died_is() {
         std::slice::from_ref(&old),
         now(),
     );
-    assert_eq!(
-        again.stuck[0].since, since,
-        "it has not answered since then"
-    );
+    assert_eq!(again.stuck[0].since, since, "it has not answered since then");
     assert_ne!(again.stuck[0].pid, pid);
     let well = ask_child(real, disk, LONG, &[old], now());
-    assert!(
-        well.stuck.is_empty() && matches!(well.answers[0], Answer::Disk(Observation::Known(_)))
-    );
+    assert!(well.stuck.is_empty() && matches!(well.answers[0], Answer::Disk(Observation::Known(_))));
 }
 
 #[test]
 fn a_child_that_cannot_be_started_or_that_dies_is_said_to_be() {
-    let answers = ask_child(
-        || Ok(Command::new("/no/such/program")),
-        &questions(),
-        LONG,
-        &[],
-        now(),
-    );
-    assert!(
-        why(&answers.answers[0]).contains("cannot be started: No such file"),
-        "{answers:?}"
-    );
+    let answers = ask_child(|| Ok(Command::new("/no/such/program")), &questions(), LONG, &[], now());
+    assert!(why(&answers.answers[0]).contains("cannot be started: No such file"), "{answers:?}");
     let answers = ask_child(shell("exit 1"), &questions(), LONG, &[], now());
-    assert!(
-        why(&answers.answers[3]).ends_with("the probe ended without an answer"),
-        "{answers:?}"
-    );
+    assert!(why(&answers.answers[3]).ends_with("the probe ended without an answer"), "{answers:?}");
     assert!(answers.stuck.is_empty());
 }
 
@@ -182,17 +134,9 @@ fn a_hanging_child_holds_no_lock_of_ours_and_is_killed() {
     let script = format!("readlink /proc/$$/fd/* > {}", told.display());
     ask_child(shell(&script), &questions()[..1], LONG, &[], now());
     let files = std::fs::read_to_string(&told).unwrap();
-    assert!(
-        !files.contains("/lock") && files.contains("/dev/null"),
-        "{files}"
-    );
-    let answers = ask_child(
-        shell("exec sleep 1000"),
-        &questions()[..1],
-        Duration::from_millis(100),
-        &[],
-        now(),
-    );
+    assert!(!files.contains("/lock") && files.contains("/dev/null"), "{files}");
+    let answers =
+        ask_child(shell("exec sleep 1000"), &questions()[..1], Duration::from_millis(100), &[], now());
     let stuck = &answers.stuck[0];
     let deadline = Instant::now() + LONG;
     while stuck.lives() && Instant::now() < deadline {
@@ -205,15 +149,6 @@ fn a_hanging_child_holds_no_lock_of_ours_and_is_killed() {
 fn a_fifo_is_not_opened() {
     let dir = tempfile::tempdir().unwrap();
     let fifo = dir.path().join("train.log");
-    assert!(
-        Command::new("mkfifo")
-            .arg(&fifo)
-            .status()
-            .unwrap()
-            .success()
-    );
-    assert_eq!(
-        Question::log(&fifo).answer(),
-        Answer::Log(Observation::Known(()))
-    );
+    assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+    assert_eq!(Question::log(&fifo).answer(), Answer::Log(Observation::Known(())));
 }

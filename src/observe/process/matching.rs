@@ -88,8 +88,7 @@ impl Table {
     /// All processes with their command lines; this one and its ancestors are bystanders, so that
     /// cron's `sh -c 'trainguard patrol --match …'` does not find itself.
     pub(super) fn read() -> Result<Self, String> {
-        let mut table =
-            Self::refreshed(ProcessRefreshKind::nothing().with_cmd(UpdateKind::Always))?;
+        let mut table = Self::refreshed(ProcessRefreshKind::nothing().with_cmd(UpdateKind::Always))?;
         let own = std::process::id() as i32;
         for pid in std::iter::once(own).chain(table.ancestors(own).collect::<Vec<i32>>()) {
             if let Some(process) = table.0.get_mut(&pid) {
@@ -105,45 +104,29 @@ impl Table {
     }
 
     fn refreshed(what: ProcessRefreshKind) -> Result<Self, String> {
-        let mut system =
-            System::new().map_err(|error| format!("cannot list processes: {error}"))?;
+        let mut system = System::new().map_err(|error| format!("cannot list processes: {error}"))?;
         system.refresh_processes_specifics(ProcessesToUpdate::All, false, what.without_tasks());
         if system.processes().is_empty() {
             return Err("the table of processes is empty".to_owned());
         }
         let processes = system.processes().iter().map(|(pid, process)| {
-            let arguments: Vec<&[u8]> = process
-                .cmd()
-                .iter()
-                .map(|argument| argument.as_bytes())
-                .collect();
+            let arguments: Vec<&[u8]> = process.cmd().iter().map(|argument| argument.as_bytes()).collect();
             let parent = process.parent().map_or(0, |parent| parent.as_u32() as i32);
             (
                 pid.as_u32() as i32,
-                Process {
-                    parent,
-                    bystander: is_bystander(&arguments),
-                    command: arguments.join(&b' '),
-                },
+                Process { parent, bystander: is_bystander(&arguments), command: arguments.join(&b' ') },
             )
         });
         Ok(Self(processes.collect()))
     }
 
     pub(super) fn is_match(&self, pid: i32, regex: &Regex) -> bool {
-        self.0
-            .get(&pid)
-            .is_some_and(|process| !process.bystander && regex.is_match(&process.command))
+        self.0.get(&pid).is_some_and(|process| !process.bystander && regex.is_match(&process.command))
     }
 
     /// The matches that have no match above them, in order of pid.
     pub(super) fn roots(&self, regex: &Regex) -> Vec<i32> {
-        let matches: Vec<i32> = self
-            .0
-            .keys()
-            .copied()
-            .filter(|pid| self.is_match(*pid, regex))
-            .collect();
+        let matches: Vec<i32> = self.0.keys().copied().filter(|pid| self.is_match(*pid, regex)).collect();
         let mut roots: Vec<i32> = matches
             .iter()
             .copied()
@@ -154,29 +137,17 @@ impl Table {
     }
 
     fn ancestors(&self, pid: i32) -> impl Iterator<Item = i32> + '_ {
-        let parent = |pid: &i32| {
-            self.0
-                .get(pid)
-                .map(|process| process.parent)
-                .filter(|parent| *parent > 0)
-        };
+        let parent = |pid: &i32| self.0.get(pid).map(|process| process.parent).filter(|parent| *parent > 0);
         // A table that changed while it was read may hold a ring.
         std::iter::successors(parent(&pid), move |pid| parent(pid)).take(self.0.len())
     }
 
     pub(super) fn descendants(&self, pid: i32) -> Vec<i32> {
-        self.0
-            .keys()
-            .copied()
-            .filter(|other| self.ancestors(*other).any(|above| above == pid))
-            .collect()
+        self.0.keys().copied().filter(|other| self.ancestors(*other).any(|above| above == pid)).collect()
     }
 
     pub(super) fn command(&self, pid: i32) -> String {
-        self.0
-            .get(&pid)
-            .map(|process| printable(&process.command))
-            .unwrap_or_default()
+        self.0.get(&pid).map(|process| printable(&process.command)).unwrap_or_default()
     }
 }
 
@@ -186,10 +157,7 @@ fn is_bystander(arguments: &[&[u8]]) -> bool {
         return true;
     };
     // `tmux: server (…)` and login shells (`-bash`) rewrite their name.
-    let base = program
-        .rsplit(|byte| *byte == b'/')
-        .next()
-        .unwrap_or(program);
+    let base = program.rsplit(|byte| *byte == b'/').next().unwrap_or(program);
     let name = String::from_utf8_lossy(base.strip_prefix(b"-").unwrap_or(base)).to_lowercase();
     if BYSTANDERS.contains(&name.as_str()) || name.starts_with("tmux: ") {
         return true;
@@ -198,11 +166,7 @@ fn is_bystander(arguments: &[&[u8]]) -> bool {
         argument.starts_with(b"-") && !argument.starts_with(b"--") && argument.ends_with(b"c")
     };
     SHELLS.contains(&name.as_str())
-        && arguments
-            .iter()
-            .skip(1)
-            .take_while(|argument| argument.starts_with(b"-"))
-            .any(|argument| is_command_flag(&argument))
+        && arguments.iter().skip(1).take_while(|argument| argument.starts_with(b"-")).any(is_command_flag)
 }
 
 #[cfg(test)]
@@ -211,22 +175,10 @@ mod tests {
 
     fn table(processes: &[(i32, i32, &[&str])]) -> Table {
         let process = |parent: i32, arguments: &[&str]| {
-            let bytes: Vec<&[u8]> = arguments
-                .iter()
-                .map(|argument| argument.as_bytes())
-                .collect();
-            Process {
-                parent,
-                bystander: is_bystander(&bytes),
-                command: bytes.join(&b' '),
-            }
+            let bytes: Vec<&[u8]> = arguments.iter().map(|argument| argument.as_bytes()).collect();
+            Process { parent, bystander: is_bystander(&bytes), command: bytes.join(&b' ') }
         };
-        Table(
-            processes
-                .iter()
-                .map(|(pid, parent, arguments)| (*pid, process(*parent, arguments)))
-                .collect(),
-        )
+        Table(processes.iter().map(|(pid, parent, arguments)| (*pid, process(*parent, arguments))).collect())
     }
 
     fn roots(processes: &[(i32, i32, &[&str])]) -> Vec<i32> {
@@ -237,17 +189,7 @@ mod tests {
     fn of_a_launcher_and_its_workers_the_launcher_is_the_run() {
         assert_eq!(
             roots(&[
-                (
-                    10,
-                    1,
-                    &[
-                        "/usr/bin/python",
-                        "/opt/torchrun",
-                        "--nproc",
-                        "2",
-                        "train.py"
-                    ]
-                ),
+                (10, 1, &["/usr/bin/python", "/opt/torchrun", "--nproc", "2", "train.py"]),
                 (11, 10, &["python", "-u", "train.py"]),
                 (12, 10, &["sh", "-c", "exec python wrapper"]),
                 (13, 12, &["python", "train.py"]),
@@ -287,13 +229,7 @@ mod tests {
 
     #[test]
     fn two_trainings_are_two_and_a_bystander_between_them_changes_nothing() {
-        assert_eq!(
-            roots(&[
-                (20, 1, &["python", "train.py"]),
-                (10, 1, &["python", "train.py"])
-            ]),
-            [10, 20]
-        );
+        assert_eq!(roots(&[(20, 1, &["python", "train.py"]), (10, 1, &["python", "train.py"])]), [10, 20]);
         assert_eq!(
             roots(&[
                 (1, 0, &["tmux", "train.py"]),
@@ -306,15 +242,7 @@ mod tests {
 
     #[test]
     fn a_ring_of_parents_ends() {
-        assert_eq!(
-            roots(&[(10, 11, &["a", "train.py"]), (11, 10, &["a", "train.py"])]),
-            [0; 0]
-        );
-        assert_eq!(
-            table(&[(10, 11, &["a"]), (11, 10, &["b"])])
-                .descendants(10)
-                .len(),
-            2
-        );
+        assert_eq!(roots(&[(10, 11, &["a", "train.py"]), (11, 10, &["a", "train.py"])]), [0; 0]);
+        assert_eq!(table(&[(10, 11, &["a"]), (11, 10, &["b"])]).descendants(10).len(), 2);
     }
 }

@@ -87,18 +87,14 @@ pub fn read(spec: &ProcessSpec, known: Option<&Identity>) -> Observation<Process
     };
     match found {
         Ok(found) => Observation::Known(ProcessFacts { how, found }),
-        Err(why) => Observation::Failed {
-            why: format!("{how}: {why}"),
-        },
+        Err(why) => Observation::Failed { why: format!("{how}: {why}") },
     }
 }
 
 /// Looks for the run's process: only Linux tells what is needed.
 #[cfg(not(target_os = "linux"))]
 pub fn read(_spec: &ProcessSpec, _known: Option<&Identity>) -> Observation<ProcessFacts> {
-    Observation::Failed {
-        why: "no /proc on this platform".to_owned(),
-    }
+    Observation::Failed { why: "no /proc on this platform".to_owned() }
 }
 
 #[cfg(target_os = "linux")]
@@ -132,19 +128,13 @@ mod search {
 
     pub(super) fn by_pid(pid: i32, known: Option<&Identity>) -> Result<Found, String> {
         let Some(stat) = proc::Stat::read(pid)? else {
-            return Ok(Found::Gone {
-                pid: Some(pid),
-                why: format!("no process {pid}"),
-            });
+            return Ok(Found::Gone { pid: Some(pid), why: format!("no process {pid}") });
         };
         let identity = stat.identity();
         match known {
             Some(known) if known.pid == pid && *known != identity => Ok(Found::Gone {
                 pid: Some(pid),
-                why: format!(
-                    "pid {pid} now is {}, another process than the one seen before",
-                    stat.name()
-                ),
+                why: format!("pid {pid} now is {}, another process than the one seen before", stat.name()),
             }),
             _ => proc::life(&stat, &proc::descendants(pid)).map(Found::Process),
         }
@@ -191,18 +181,12 @@ mod search {
         }
         let mut text = Vec::new();
         let file = std::fs::File::open(path).map_err(io)?;
-        file.take(PID_FILE_BYTES)
-            .read_to_end(&mut text)
-            .map_err(io)?;
+        file.take(PID_FILE_BYTES).read_to_end(&mut text).map_err(io)?;
         let text = String::from_utf8_lossy(&text);
-        let pid = text
-            .split_whitespace()
-            .next()
-            .and_then(|word| word.parse::<i32>().ok())
-            .filter(|pid| *pid > 0);
-        let quoted: String = text.chars().filter(|c| !c.is_control()).take(20).collect();
         let pid =
-            pid.ok_or_else(|| PidFile::Bad(format!("it holds no process id but '{quoted}'")))?;
+            text.split_whitespace().next().and_then(|word| word.parse::<i32>().ok()).filter(|pid| *pid > 0);
+        let quoted: String = text.chars().filter(|c| !c.is_control()).take(20).collect();
+        let pid = pid.ok_or_else(|| PidFile::Bad(format!("it holds no process id but '{quoted}'")))?;
         Ok((pid, metadata.modified().map_err(io)?))
     }
 
@@ -215,11 +199,7 @@ mod search {
             // A zombie has no command line any more, and a process may rename itself.
             0 => known.map(|known| known.pid),
             _ => {
-                let matches = roots
-                    .into_iter()
-                    .take(10)
-                    .map(|pid| (pid, table.command(pid)))
-                    .collect();
+                let matches = roots.into_iter().take(10).map(|pid| (pid, table.command(pid))).collect();
                 return Ok(Found::Ambiguous { matches });
             }
         };
@@ -229,24 +209,18 @@ mod search {
         };
         match proc::Stat::read(pid)? {
             Some(stat)
-                if !table.is_match(pid, &regex)
-                    && known.is_none_or(|known| *known != stat.identity()) =>
+                if !table.is_match(pid, &regex) && known.is_none_or(|known| *known != stat.identity()) =>
             {
-                Ok(Found::Gone {
-                    pid: Some(pid),
-                    why,
-                })
+                Ok(Found::Gone { pid: Some(pid), why })
             }
             Some(stat) => proc::life(&stat, &table.descendants(pid)).map(Found::Process),
-            None => Ok(Found::Gone {
-                pid: Some(pid),
-                why,
-            }),
+            None => Ok(Found::Gone { pid: Some(pid), why }),
         }
     }
 }
 #[cfg(target_os = "linux")]
 use search::{by_match, by_pid, by_pid_file};
 
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(test)]
+#[cfg(target_os = "linux")]
 mod tests;

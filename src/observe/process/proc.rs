@@ -18,7 +18,6 @@ pub(super) struct Stat {
     pub(super) pid: i32,
     pub(super) comm: String,
     pub(super) state: char,
-    pub(super) parent: i32,
     /// User and system time, own and of children that were waited for, ticks.
     cpu_ticks: u64,
     start_ticks: u64,
@@ -30,19 +29,15 @@ impl Stat {
     pub(super) fn read(pid: i32) -> Result<Option<Self>, String> {
         let path = format!("/proc/{pid}/stat");
         match fs::read(&path) {
-            Ok(bytes) => Self::parse(pid, &bytes)
-                .map(Some)
-                .ok_or_else(|| format!("cannot make sense of {path}")),
-            // Gone between open and read, or never there.
-            Err(error) if error.raw_os_error() == Some(rustix::io::Errno::SRCH.raw_os_error()) => {
-                Ok(None)
+            Ok(bytes) => {
+                Self::parse(pid, &bytes).map(Some).ok_or_else(|| format!("cannot make sense of {path}"))
             }
-            Err(error) if error.kind() == ErrorKind::NotFound => match hidden(pid) {
-                true => Err(format!(
-                    "process {pid} exists, but /proc does not show it to this user (hidepid)"
-                )),
-                false => Ok(None),
-            },
+            // Gone between open and read, or never there.
+            Err(error) if error.raw_os_error() == Some(rustix::io::Errno::SRCH.raw_os_error()) => Ok(None),
+            Err(error) if error.kind() == ErrorKind::NotFound && hidden(pid) => {
+                Err(format!("process {pid} exists, but /proc does not show it to this user (hidepid)"))
+            }
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
             Err(error) => Err(format!("cannot read {path}: {error}")),
         }
     }
@@ -52,10 +47,8 @@ impl Stat {
         let open = bytes.iter().position(|byte| *byte == b'(')?;
         let close = bytes.iter().rposition(|byte| *byte == b')')?;
         let comm = String::from_utf8_lossy(bytes.get(open + 1..close)?).into_owned();
-        let fields: Vec<&str> = std::str::from_utf8(bytes.get(close + 1..)?)
-            .ok()?
-            .split_ascii_whitespace()
-            .collect();
+        let fields: Vec<&str> =
+            std::str::from_utf8(bytes.get(close + 1..)?).ok()?.split_ascii_whitespace().collect();
         // Field N of proc_pid_stat(5) stands at N - 3.
         let number = |field: usize| fields.get(field - 3)?.parse::<i64>().ok();
         let mut cpu_ticks = 0_u64;
@@ -66,7 +59,6 @@ impl Stat {
             pid,
             comm,
             state: fields.first()?.chars().next()?,
-            parent: i32::try_from(number(4)?).ok()?,
             cpu_ticks,
             start_ticks: u64::try_from(number(22)?).ok()?,
             resident_pages: u64::try_from(number(24)?).unwrap_or(0),
@@ -74,11 +66,7 @@ impl Stat {
     }
 
     pub(super) fn identity(&self) -> Identity {
-        Identity {
-            pid: self.pid,
-            start_ticks: self.start_ticks,
-            boot_id: boot_id(),
-        }
+        Identity { pid: self.pid, start_ticks: self.start_ticks, boot_id: boot_id() }
     }
 
     pub(super) fn name(&self) -> String {
@@ -94,27 +82,19 @@ fn hidden(pid: i32) -> bool {
 
 /// `/proc/sys/kernel/random/boot_id`; empty where it cannot be read.
 pub fn boot_id() -> String {
-    fs::read_to_string("/proc/sys/kernel/random/boot_id")
-        .unwrap_or_default()
-        .trim()
-        .to_owned()
+    fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().to_owned()
 }
 
 /// Start time of a process in ticks since boot; `None` where it does not live (a zombie does not).
 pub fn start_ticks(pid: i32) -> Option<u64> {
-    Stat::read(pid)
-        .ok()?
-        .filter(|stat| !matches!(stat.state, 'Z' | 'X' | 'x'))
-        .map(|stat| stat.start_ticks)
+    Stat::read(pid).ok()?.filter(|stat| !matches!(stat.state, 'Z' | 'X' | 'x')).map(|stat| stat.start_ticks)
 }
 
 /// When a process started, by the wall clock of now.
 pub(super) fn started(stat: &Stat) -> Result<SystemTime, String> {
-    let text = fs::read_to_string("/proc/stat")
-        .map_err(|error| format!("cannot read /proc/stat: {error}"))?;
-    let boot = text
-        .lines()
-        .find_map(|line| line.strip_prefix("btime ")?.trim().parse::<u64>().ok());
+    let text =
+        fs::read_to_string("/proc/stat").map_err(|error| format!("cannot read /proc/stat: {error}"))?;
+    let boot = text.lines().find_map(|line| line.strip_prefix("btime ")?.trim().parse::<u64>().ok());
     let boot = boot.ok_or("no boot time in /proc/stat")?;
     let per_second = rustix::param::clock_ticks_per_second().max(1);
     let since_boot = Duration::from_secs_f64(stat.start_ticks as f64 / per_second as f64);
@@ -134,9 +114,7 @@ pub(super) fn descendants(pid: i32) -> Vec<i32> {
             let text = match fs::read_to_string(task.path().join("children")) {
                 Ok(text) => text,
                 Err(error)
-                    if error.kind() == ErrorKind::NotFound
-                        && parent == pid
-                        && task.path().exists() =>
+                    if error.kind() == ErrorKind::NotFound && parent == pid && task.path().exists() =>
                 {
                     return super::matching::Table::parents()
                         .map(|table| table.descendants(pid))
@@ -145,10 +123,8 @@ pub(super) fn descendants(pid: i32) -> Vec<i32> {
                 Err(_) => continue,
             };
             let room = TREE.saturating_sub(found.len());
-            let children = text
-                .split_ascii_whitespace()
-                .filter_map(|word| word.parse::<i32>().ok())
-                .take(room);
+            let children =
+                text.split_ascii_whitespace().filter_map(|word| word.parse::<i32>().ok()).take(room);
             let before = found.len();
             found.extend(children);
             next.extend_from_slice(&found[before..]);
@@ -162,11 +138,7 @@ pub(super) fn life(root: &Stat, descendants: &[i32]) -> Result<Life, String> {
     let (mut cpu_ticks, mut pages, mut processes) = (root.cpu_ticks, root.resident_pages, 1);
     let mut io_bytes = io_bytes(root.pid);
     // Whoever ends between the listing and now is not counted.
-    for stat in descendants
-        .iter()
-        .take(TREE)
-        .filter_map(|pid| Stat::read(*pid).ok().flatten())
-    {
+    for stat in descendants.iter().take(TREE).filter_map(|pid| Stat::read(*pid).ok().flatten()) {
         cpu_ticks = cpu_ticks.saturating_add(stat.cpu_ticks);
         pages = pages.saturating_add(stat.resident_pages);
         processes += 1;
@@ -189,10 +161,8 @@ pub(super) fn life(root: &Stat, descendants: &[i32]) -> Result<Life, String> {
 /// Bytes read and written, where that may be known.
 fn io_bytes(pid: i32) -> Option<u64> {
     let text = fs::read_to_string(format!("/proc/{pid}/io")).ok()?;
-    let field = |name: &str| {
-        text.lines()
-            .find_map(|line| line.strip_prefix(name)?.trim().parse::<u64>().ok())
-    };
+    let field =
+        |name: &str| text.lines().find_map(|line| line.strip_prefix(name)?.trim().parse::<u64>().ok());
     Some(field("rchar:")?.saturating_add(field("wchar:")?))
 }
 
@@ -208,9 +178,6 @@ fn command(pid: i32) -> Option<String> {
 /// Bytes of a command line for people: NULs between arguments become spaces.
 pub(super) fn printable(bytes: &[u8]) -> String {
     let text = String::from_utf8_lossy(bytes);
-    let text: String = text
-        .chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .collect();
+    let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     text.trim_end().chars().take(COMMAND).collect()
 }
