@@ -20,6 +20,10 @@ const STATE_FREE: u64 = 64 * 1024 * 1024;
 /// systems are judged by a tenth of their inodes.
 const INODES_FREE: u64 = 10_000;
 
+/// An open finding is over when a tenth more than the limit is free, so that a training that writes
+/// and removes around the limit is told once.
+const HYSTERESIS: u64 = 10;
+
 /// `disk_low` and `inodes_low`, for each file system.
 pub fn check(context: &Context<'_>, _memory: &mut Memory) -> Vec<Opinion> {
     let minimum = context.config.patrol.disk_min_bytes;
@@ -27,10 +31,13 @@ pub fn check(context: &Context<'_>, _memory: &mut Memory) -> Vec<Opinion> {
     for disk in &context.look.disks {
         match disk {
             Observation::Known(facts) => {
-                opinions.push(bytes(facts, minimum));
-                opinions.push(inodes(facts));
+                let open = is_open(context, "disk_low", facts);
+                opinions.push(bytes(facts, minimum, open));
+                opinions.push(inodes(facts, is_open(context, "inodes_low", facts)));
                 opinions.push(Opinion::Well(unknown(), "it answers".to_owned()));
             }
+            // Told as `probe_timeout`.
+            Observation::Failed { why } if context.look.stuck.iter().any(|stuck| stuck.explains(why)) => {}
             Observation::Failed { why } => opinions.push(failed(why)),
             Observation::Absent => {}
         }
@@ -52,16 +59,21 @@ fn failed(why: &str) -> Opinion {
     Claim::new(unknown(), Scope::Surroundings, Severity::Unknown, message, advice).holds()
 }
 
-fn bytes(disk: &DiskFacts, minimum: u64) -> Opinion {
+fn is_open(context: &Context<'_>, syndrome: &str, disk: &DiskFacts) -> bool {
+    let subject = Subject::new(NAME, syndrome).of(disk.path.display().to_string());
+    context.open.contains(&subject)
+}
+
+fn bytes(disk: &DiskFacts, minimum: u64, open: bool) -> Opinion {
     let shown = disk.path.display().to_string();
     let subject = Subject::new(NAME, "disk_low").of(shown.clone());
     let only_state = disk.purposes.iter().all(|purpose| *purpose == Purpose::State);
     let limit = match only_state {
-        true => STATE_FREE,
+        true => STATE_FREE.min(disk.total_bytes / SMALL_DISK_FREE),
         false if disk.total_bytes < SMALL_DISK * minimum => disk.total_bytes / SMALL_DISK_FREE,
         false => minimum,
     };
-    if disk.free_bytes >= limit {
+    if disk.free_bytes >= limit + if open { limit / HYSTERESIS } else { 0 } {
         return Opinion::Well(subject, format!("{} free", size(disk.free_bytes)));
     }
     let severity = if disk.free_bytes < limit / 2 { Severity::Critical } else { Severity::Warning };
@@ -80,11 +92,12 @@ fn bytes(disk: &DiskFacts, minimum: u64) -> Opinion {
         .holds()
 }
 
-fn inodes(disk: &DiskFacts) -> Opinion {
+fn inodes(disk: &DiskFacts, open: bool) -> Opinion {
     let subject = Subject::new(NAME, "inodes_low").of(disk.path.display().to_string());
-    let limit = INODES_FREE.min(disk.inodes / 10);
+    let limit = INODES_FREE.min(disk.inodes / SMALL_DISK_FREE);
+    let well_above = limit + if open { limit / HYSTERESIS } else { 0 };
     // File systems that make inodes as they need them report none.
-    if disk.inodes == 0 || disk.free_inodes >= limit {
+    if disk.inodes == 0 || disk.free_inodes >= well_above {
         return Opinion::Well(subject, format!("{} inodes free", disk.free_inodes));
     }
     let message = format!(
@@ -152,9 +165,18 @@ mod tests {
             (disk(1_000 * GB, 65 * 1024 * 1024, state), Ok),
             (disk(1_000 * GB, 63 * 1024 * 1024, state), Warning),
             (disk(1_000 * GB, 31 * 1024 * 1024, state), Critical),
+            (disk(16_000_000, 8_000_000, state), Ok),
         ];
         for (disk, expected) in table {
-            assert_eq!(severity(&bytes(&disk, 10 * GB)), expected, "{disk:?}");
+            assert_eq!(severity(&bytes(&disk, 10 * GB, false)), expected, "{disk:?}");
+        }
+    }
+
+    #[test]
+    fn an_open_finding_is_over_when_a_tenth_more_is_free() {
+        let run = &[Purpose::Log][..];
+        for (free, expected) in [(10 * GB, Warning), (11 * GB - 1, Warning), (11 * GB, Ok)] {
+            assert_eq!(severity(&bytes(&disk(1_000 * GB, free, run), 10 * GB, true)), expected, "{free}");
         }
     }
 
@@ -169,7 +191,7 @@ mod tests {
         ];
         for (inodes, free_inodes, expected) in table {
             let disk = DiskFacts { inodes, free_inodes, ..disk(100 * GB, 50 * GB, &[Purpose::Log]) };
-            assert_eq!(severity(&super::inodes(&disk)), expected, "{inodes} {free_inodes}");
+            assert_eq!(severity(&super::inodes(&disk, false)), expected, "{inodes} {free_inodes}");
         }
     }
 }

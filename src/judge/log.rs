@@ -12,9 +12,14 @@ pub const NAME: &str = "log";
 const NAMED: usize = 3;
 
 /// `log_missing`, `log_gap`, `backlog` and `probe_timeout`.
-pub fn check(context: &Context<'_>, _memory: &mut Memory) -> Vec<Opinion> {
+pub fn check(context: &Context<'_>, memory: &mut Memory) -> Vec<Opinion> {
     let mut opinions = match &context.look.log {
         Observation::Absent => Vec::new(),
+        // Told as `probe_timeout`.
+        Observation::Failed { why } if context.look.stuck.iter().any(|stuck| stuck.explains(why)) => {
+            Vec::new()
+        }
+        Observation::Failed { .. } if memory.ended_by_operator() => Vec::new(),
         Observation::Failed { why } => vec![missing(format!("cannot read the log: {why}"))],
         Observation::Known(facts) => read(facts),
     };

@@ -82,3 +82,66 @@ fn claim(
     }];
     claim
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::judge::scene::Scene;
+    use crate::metrics::{Metric, Row};
+
+    #[test]
+    fn a_nan_is_critical_until_the_third_finite_row() {
+        let mut scene = Scene::new();
+        scene.rows(1..30).patrol();
+        assert!(scene.is_well(SYNDROME));
+        scene.losses(30..32, |_| f64::NAN).patrol();
+        let claim = scene.claim(SYNDROME).unwrap();
+        assert_eq!(claim.severity, Severity::Critical);
+        assert!(claim.message.contains("loss is NaN since line 30 at step 30, 2 rows"), "{}", claim.message);
+        assert_eq!(claim.hits, 2);
+        scene.rows(32..34).patrol();
+        assert_eq!(scene.severity(SYNDROME), Some(Severity::Critical));
+        scene.rows(34..35).patrol();
+        assert!(scene.is_well(SYNDROME));
+    }
+
+    #[test]
+    fn what_was_over_before_it_was_read_is_history_and_told_once() {
+        let mut scene = Scene::new();
+        scene.rows(1..30).losses(30..31, |_| f64::INFINITY).rows(31..40).patrol();
+        let claim = scene.claim(SYNDROME).unwrap();
+        assert!(claim.over && claim.message.contains("Infinity"), "{claim:?}");
+        scene.rows(40..50).patrol();
+        assert!(scene.is_well(SYNDROME));
+    }
+
+    #[test]
+    fn the_streak_of_an_earlier_attempt_is_not_the_new_ones() {
+        let mut scene = Scene::new();
+        scene.losses(1..30, |_| f64::NAN).patrol();
+        scene.restart_in_log(1..2).patrol();
+        assert!(scene.is_well(SYNDROME));
+    }
+
+    #[test]
+    fn a_run_that_completed_on_nan_is_still_bad_until_somebody_says_done() {
+        let mut scene = Scene::new();
+        scene.losses(1..30, |_| f64::NAN).completed().patrol();
+        assert_eq!(scene.severity(SYNDROME), Some(Severity::Critical));
+        let now = scene.now();
+        scene.memory.end_by_operator(now);
+        scene.patrol();
+        assert!(scene.is_well(SYNDROME));
+    }
+
+    #[test]
+    fn another_rank_whose_loss_is_nan_is_named() {
+        let mut scene = Scene::new();
+        scene.rows(1..30);
+        let mut row = Row { line: 7, rank: Some(3), ..Row::default() };
+        row.values.set(Metric::Loss, f64::NAN);
+        scene.look.digest.numbers.fold_other(&row);
+        scene.patrol();
+        assert!(scene.claim(SYNDROME).unwrap().message.contains("of rank 3"), "{:?}", scene.claims());
+    }
+}

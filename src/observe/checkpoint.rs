@@ -47,6 +47,9 @@ const DIRECTORY_WORDS: &[&str] = &["checkpoint", "ckpt", "weights", "snapshots"]
 const SUFFIXES: &[&str] =
     &[".pt", ".pth", ".ckpt", ".safetensors", ".h5", ".keras", ".msgpack", ".npz", ".pdparams"];
 
+/// Such a file is a checkpoint only with one of the words below.
+const BIN: &str = ".bin";
+
 /// Words that make a `.bin` a checkpoint: data sets have that suffix as well.
 const BIN_WORDS: &[&str] = &["model", "ckpt", "pytorch"];
 
@@ -72,7 +75,7 @@ pub fn read(spec: Option<&CheckpointSpec>, log: Option<&Path>) -> Observation<Ch
             Err(error) if error.kind() != ErrorKind::NotFound => {
                 Observation::Failed { why: format!("{}: {error}", spec.dir.display()) }
             }
-            _ => Observation::Known(search.facts(spec.dir.clone(), true)),
+            _ => Observation::Known(search.facts(&spec.dir, true)),
         };
     }
     let Some(dir) = log.and_then(Path::parent) else {
@@ -89,7 +92,7 @@ pub fn read(spec: Option<&CheckpointSpec>, log: Option<&Path>) -> Observation<Ch
         // A directory that is not ours to read was not named by anybody: it says nothing.
         drop(search.directory(&below, None, false));
     }
-    let facts = search.facts(dir.to_owned(), false);
+    let facts = search.facts(dir, false);
     if facts.count == 0 { Observation::Absent } else { Observation::Known(facts) }
 }
 
@@ -169,7 +172,7 @@ impl Search {
         Some(Checkpoint { path, modified: modified.into(), bytes })
     }
 
-    fn facts(mut self, dir: PathBuf, configured: bool) -> CheckpointFacts {
+    fn facts(mut self, dir: &Path, configured: bool) -> CheckpointFacts {
         let count = self.found.len();
         self.found.sort_by(|a, b| b.modified.cmp(&a.modified).then_with(|| a.path.cmp(&b.path)));
         self.found.truncate(NEWEST);
@@ -195,7 +198,7 @@ fn is_temporary(name: &str) -> bool {
 
 fn is_checkpoint_file(name: &str) -> bool {
     SUFFIXES.iter().any(|suffix| name.ends_with(suffix))
-        || (name.ends_with(".bin") && BIN_WORDS.iter().any(|word| name.contains(word)))
+        || (name.ends_with(BIN) && BIN_WORDS.iter().any(|word| name.contains(word)))
 }
 
 /// `checkpoint-500`, `global_step1000`, `epoch_3`, `iter_0000100`, `step=100`.
@@ -217,7 +220,7 @@ mod tests {
     /// A tree of files, each older by a minute than the one before.
     fn tree(names: &[&str]) -> tempfile::TempDir {
         let dir = tempfile::tempdir().unwrap();
-        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
+        let now = SystemTime::UNIX_EPOCH + Duration::from_hours(500_000);
         for (minutes, name) in names.iter().enumerate() {
             let path = dir.path().join(name);
             create_dir_all(path.parent().unwrap()).unwrap();

@@ -29,7 +29,7 @@ pub(super) fn probe_deadline(common: &Common) -> Duration {
 /// What may block and is therefore asked in the child, for one run.
 pub(super) fn questions(held: &Held<'_>, config: &Config, keeps: bool) -> Vec<Question> {
     let run = held.run;
-    let known = held.state.memory.process_identity();
+    let known = held.state.memory.process.identity.as_ref();
     let mut questions = Vec::new();
     if let Some(log) = &run.log {
         questions.push(Question::log(log));
@@ -109,7 +109,7 @@ fn read(held: &mut Held<'_>, path: &Path, patrol: &Patrol<'_>, look: &mut Look) 
 
 /// Whether the process is not the one that was known before.
 fn is_another(facts: &ProcessFacts, held: &Held<'_>) -> bool {
-    match (&facts.found, held.state.memory.process_identity()) {
+    match (&facts.found, held.state.memory.process.identity.as_ref()) {
         (Found::Process(life), Some(known)) => life.identity != *known,
         _ => false,
     }

@@ -154,7 +154,9 @@ impl NonFinite {
                 streak.rows += 1;
                 streak.finite_since = 0;
             }
-            _ => self.streak = Some(Streak { first: spot, last: spot, which, bad, rows: 1, finite_since: 0 }),
+            _ => {
+                self.streak = Some(Streak { first: spot, last: spot, which, bad, rows: 1, finite_since: 0 });
+            }
         }
     }
 }

@@ -34,15 +34,15 @@ impl Pace {
         else {
             return;
         };
-        let interval_s = interval_ms as f64 / 1e3;
+        let seconds = interval_ms as f64 / 1e3;
         let stretch = time.timestamp().div_euclid(STRETCH_S);
         match self.stretches.last_mut() {
-            Some((known, slowest)) if *known == stretch => *slowest = slowest.max(interval_s),
+            Some((known, slowest)) if *known == stretch => *slowest = slowest.max(seconds),
             _ => {
                 if self.stretches.len() >= STRETCHES {
                     self.stretches.remove(0);
                 }
-                self.stretches.push((stretch, interval_s));
+                self.stretches.push((stretch, seconds));
             }
         }
     }

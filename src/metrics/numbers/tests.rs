@@ -94,7 +94,8 @@ fn the_end_is_reached_at_the_total_or_at_the_last_row_before_it() {
         }
         numbers
     };
-    let table: &[(&[f64], Option<f64>, Option<u64>, bool)] = &[
+    type Case = (&'static [f64], Option<f64>, Option<u64>, bool);
+    let table: &[Case] = &[
         (&[1.0, 2.0, 3.0], Some(3.0), None, true),
         (&[1.0, 2.0], Some(3.0), None, false),
         (&[0.0, 1.0, 2.0], Some(3.0), None, true),

@@ -28,7 +28,7 @@ pub const ARGUMENT: &str = "__probe";
 pub const DEADLINE: Duration = Duration::from_secs(5);
 
 /// A child whose parent was killed ends by itself after this long.
-const ORPHAN: Duration = Duration::from_secs(60);
+const ORPHAN: Duration = Duration::from_mins(1);
 
 /// A probe that did not answer in time.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -228,7 +228,7 @@ pub fn serve(mut input: impl Read, mut output: impl Write) -> std::io::Result<()
     let (send, answers) = mpsc::channel();
     for (index, question) in questions {
         let send = send.clone();
-        thread::Builder::new().spawn(move || send.send((index, question.answer())))?;
+        thread::Builder::new().spawn(move || drop(send.send((index, question.answer()))))?;
     }
     drop(send);
     while let Ok(answer) = answers.recv_timeout(ORPHAN) {

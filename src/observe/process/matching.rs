@@ -166,11 +166,7 @@ fn is_bystander(arguments: &[&[u8]]) -> bool {
         argument.starts_with(b"-") && !argument.starts_with(b"--") && argument.ends_with(b"c")
     };
     SHELLS.contains(&name.as_str())
-        && arguments
-            .iter()
-            .skip(1)
-            .take_while(|argument| argument.starts_with(b"-"))
-            .any(|argument| is_command_flag(&argument))
+        && arguments.iter().skip(1).take_while(|argument| argument.starts_with(b"-")).any(is_command_flag)
 }
 
 #[cfg(test)]

@@ -221,5 +221,6 @@ mod search {
 #[cfg(target_os = "linux")]
 use search::{by_match, by_pid, by_pid_file};
 
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(test)]
+#[cfg(target_os = "linux")]
 mod tests;

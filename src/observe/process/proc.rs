@@ -18,7 +18,6 @@ pub(super) struct Stat {
     pub(super) pid: i32,
     pub(super) comm: String,
     pub(super) state: char,
-    pub(super) parent: i32,
     /// User and system time, own and of children that were waited for, ticks.
     cpu_ticks: u64,
     start_ticks: u64,
@@ -35,12 +34,10 @@ impl Stat {
             }
             // Gone between open and read, or never there.
             Err(error) if error.raw_os_error() == Some(rustix::io::Errno::SRCH.raw_os_error()) => Ok(None),
-            Err(error) if error.kind() == ErrorKind::NotFound => match hidden(pid) {
-                true => {
-                    Err(format!("process {pid} exists, but /proc does not show it to this user (hidepid)"))
-                }
-                false => Ok(None),
-            },
+            Err(error) if error.kind() == ErrorKind::NotFound && hidden(pid) => {
+                Err(format!("process {pid} exists, but /proc does not show it to this user (hidepid)"))
+            }
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
             Err(error) => Err(format!("cannot read {path}: {error}")),
         }
     }
@@ -62,7 +59,6 @@ impl Stat {
             pid,
             comm,
             state: fields.first()?.chars().next()?,
-            parent: i32::try_from(number(4)?).ok()?,
             cpu_ticks,
             start_ticks: u64::try_from(number(22)?).ok()?,
             resident_pages: u64::try_from(number(24)?).unwrap_or(0),

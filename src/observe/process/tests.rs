@@ -39,7 +39,7 @@ impl Training {
 impl Drop for Training {
     fn drop(&mut self) {
         for pid in proc::descendants(self.pid()).into_iter().filter_map(rustix::process::Pid::from_raw) {
-            drop(rustix::process::kill_process(pid, rustix::process::Signal::KILL));
+            let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
         }
         drop(self.0.kill());
         drop(self.0.wait());
@@ -74,7 +74,7 @@ fn a_pid_is_known_with_its_command_and_its_tree() {
     assert!(life.command.contains("sleep 1000"), "{}", life.command);
     assert!(life.resident_bytes > 0 && life.io_bytes.is_some());
     let age = SystemTime::now().duration_since(life.started.into()).unwrap_or_default();
-    assert!(age < Duration::from_secs(120), "{age:?}");
+    assert!(age < Duration::from_mins(2), "{age:?}");
     assert_eq!(life.identity.start_ticks, start_ticks(training.pid()).unwrap());
 }
 
@@ -115,7 +115,7 @@ fn a_pid_file_is_believed_only_if_the_process_is_not_younger() {
     let alive = life(read(&spec, None));
     assert_eq!(alive.identity.pid, training.pid());
 
-    file.set_modified(SystemTime::now() - Duration::from_secs(3600)).unwrap();
+    file.set_modified(SystemTime::now() - Duration::from_hours(1)).unwrap();
     let (pid, why) = gone(read(&spec, None));
     assert_eq!(pid, Some(training.pid()));
     assert!(why.contains("'sleep'") && why.contains("later than the file was written"), "{why}");
@@ -148,7 +148,7 @@ fn a_match_finds_the_training_and_not_the_shell_around_it() {
     other.until(|life| life.command.starts_with("sleep"));
     match found(read(&spec, None)) {
         Found::Ambiguous { matches } => {
-            assert!(matches.iter().any(|(pid, _)| *pid == other.pid()) && matches.len() == 2, "{matches:?}")
+            assert!(matches.iter().any(|(pid, _)| *pid == other.pid()) && matches.len() == 2, "{matches:?}");
         }
         found => panic!("{found:?}"),
     }
@@ -167,10 +167,7 @@ fn a_process_that_renamed_itself_is_still_the_one_seen_before() {
 fn a_name_with_brackets_and_spaces_is_no_trouble() {
     let line = b"42 (a) R 7 (b)) S 1 42 42 0 -1 4194304 1 2 3 4 10 20 30 40 20 0 1 0 777 1000 5 18446744073709551615 0";
     let stat = proc::Stat::parse(42, line).unwrap();
-    assert_eq!(
-        (stat.comm.as_str(), stat.state, stat.parent, stat.identity().start_ticks),
-        ("a) R 7 (b)", 'S', 1, 777)
-    );
+    assert_eq!((stat.comm.as_str(), stat.state, stat.identity().start_ticks), ("a) R 7 (b)", 'S', 777));
     for cut in 0..line.len() {
         let _ = proc::Stat::parse(42, &line[..cut]);
     }
