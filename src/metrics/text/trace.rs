@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 /// A traceback whose exception has not been printed yet.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Trace {
+pub(crate) struct Trace {
     /// What stands in front of each of its records: `[rank1]: `.
     #[serde(skip_serializing_if = "String::is_empty")]
     prefix: String,
