@@ -198,8 +198,8 @@ fn quoted(text: &str) -> String {
             | '\u{a0}'..='\u{2027}'
             | '\u{202a}'..='\u{d7ff}'
             | '\u{e000}'..='\u{fefe}'
-            | '\u{ff00}'..='\u{fffd}' => quoted.push(c),
-            '\u{10000}'.. => quoted.push(c),
+            | '\u{ff00}'..='\u{fffd}'
+            | '\u{10000}'.. => quoted.push(c),
             other => {
                 let _ = write!(quoted, "\\u{:04x}", other as u32);
             }

@@ -339,9 +339,7 @@ fn known(words: &Words, first: usize) -> Name {
         "loss" | "losses" if held_out => Name::Metric(ValLoss, u8::from(policy)),
         "loss" | "losses" if policy => Name::Metric(Loss, OF_A_PART),
         // Of several networks' losses the later one is the generator's, and an average is a summary.
-        "loss" | "losses"
-            if numbered == Some(0) || numbered.is_some() && words.len() - first > 2 =>
-        {
+        "loss" | "losses" if numbered == Some(0) || numbered.is_some() && words.len() - first > 2 => {
             Name::Other
         }
         "loss" | "losses" if numbered.is_some() => Name::Metric(Loss, OF_A_PART - 1),

@@ -20,9 +20,7 @@ pub fn candidates(bytes: &[u8]) -> Vec<usize> {
     let mut places = Vec::new();
     for search in SEARCHES.get_or_init(build) {
         match search {
-            Search::Packed(packed) => {
-                places.extend(packed.find_iter(bytes).map(|found| found.start()))
-            }
+            Search::Packed(packed) => places.extend(packed.find_iter(bytes).map(|found| found.start())),
             Search::Plain(literals) => {
                 for literal in literals {
                     places.extend(memmem::find_iter(bytes, literal));
@@ -52,20 +50,14 @@ fn build() -> Vec<Search> {
     // A literal within another one finds its records too.
     let needed: Vec<_> = literals
         .iter()
-        .filter(|literal| {
-            !literals
-                .iter()
-                .any(|other| other != *literal && literal.contains(other))
-        })
+        .filter(|literal| !literals.iter().any(|other| other != *literal && literal.contains(other)))
         .copied()
         .collect();
     needed
         .chunks(PER_SEARCH)
-        .map(
-            |chunk| match packed::Config::new().builder().extend(chunk).build() {
-                Some(searcher) => Search::Packed(searcher),
-                None => Search::Plain(chunk.to_vec()),
-            },
-        )
+        .map(|chunk| match packed::Config::new().builder().extend(chunk).build() {
+            Some(searcher) => Search::Packed(searcher),
+            None => Search::Plain(chunk.to_vec()),
+        })
         .collect()
 }

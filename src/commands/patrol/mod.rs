@@ -23,7 +23,7 @@ use crate::observe::probe::{self, Answers, Question};
 use crate::persist::lock::Lock;
 use crate::persist::state::{Loaded, State};
 use crate::persist::store::Store;
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use std::io::{self, IsTerminal, Write};
 use std::ops::Range;
 use std::path::Path;
@@ -249,7 +249,7 @@ impl Patrol<'_> {
     }
 
     /// Prints the verdict; returns the ids of the alerts that it told.
-    fn print(&self, out: &mut dyn Write, report: &Report, alerts: &[Alert]) -> Result<HashSet<String>> {
+    fn print(&self, out: &mut dyn Write, report: &Report, alerts: &[Alert]) -> Result<BTreeSet<String>> {
         let failed = report.runs.iter().any(|run| run.error.is_some());
         let json = self.args.format == ReportFormat::Json;
         let quiet = self.common.quiet && !(json && (failed || !alerts.is_empty()));
@@ -259,7 +259,7 @@ impl Patrol<'_> {
                 let failed = Report { runs: failed, notes: Vec::new(), ..report.clone() };
                 printed(text::report(out, &failed, self.style()))?;
             }
-            return Ok(HashSet::new());
+            return Ok(BTreeSet::new());
         }
         if json {
             let line = serde_json::to_string(report).map_err(io::Error::other);
@@ -285,7 +285,7 @@ impl Patrol<'_> {
 
     /// Serves the channels. What an earlier, killed patrol owes the terminal goes to standard error
     /// beside a JSON verdict, which must stay one document.
-    fn deliver(&self, keep: &Keep, out: &mut dyn Write, shown: HashSet<String>) -> Vec<String> {
+    fn deliver(&self, keep: &Keep, out: &mut dyn Write, shown: BTreeSet<String>) -> Vec<String> {
         let mut stderr = io::stderr();
         let out: &mut dyn Write = if self.args.format == ReportFormat::Json { &mut stderr } else { out };
         let mut channels = channels(&keep.store, out, shown);

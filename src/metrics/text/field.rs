@@ -108,11 +108,7 @@ fn prefix(record: &[u8], fields: &mut Vec<Field>) -> usize {
         .map_or(0, |word| word.len());
     let digits = rest[word..].iter().take_while(|byte| byte.is_ascii_digit()).count();
     let behind = &rest[word + digits..];
-    let labelled = if word > 0 {
-        behind.starts_with(b"]")
-    } else {
-        behind.starts_with(b": ")
-    };
+    let labelled = if word > 0 { behind.starts_with(b"]") } else { behind.starts_with(b": ") };
     if !RANK_DIGITS.contains(&digits) || !labelled {
         return 0;
     }
@@ -198,12 +194,7 @@ fn push(record: &[u8], start: usize, end: usize, fields: &mut Vec<Field>) -> usi
         // `number of nan iterations`: a word, not a number.
         return after;
     }
-    fields.push(Field {
-        start,
-        end,
-        key: (key.start, key.end),
-        slot,
-    });
+    fields.push(Field { start, end, key: (key.start, key.end), slot });
     let Some((from, to)) = total else {
         return skip_mean(record, after, fields);
     };
@@ -379,12 +370,8 @@ fn peel(record: &[u8], number: usize) -> usize {
             call -= 1;
         }
         let before = skip_back(record, call);
-        let of_a_value = VALUE_TYPES.contains(
-            &record[call..at - 1]
-                .rsplit(|byte| *byte == b'.')
-                .next()
-                .unwrap_or_default(),
-        );
+        let of_a_value = VALUE_TYPES
+            .contains(&record[call..at - 1].rsplit(|byte| *byte == b'.').next().unwrap_or_default());
         if of_a_value && before > 0 && matches!(record[before - 1], b':' | b'=') {
             return call;
         }
@@ -409,10 +396,7 @@ fn phrase(record: &[u8], end: usize) -> usize {
         let word = &record[at..gap];
         if at == gap
             || start != end && gap == start
-            || word
-                .iter()
-                .find(|byte| byte.is_ascii_alphanumeric())
-                .is_some_and(u8::is_ascii_digit)
+            || word.iter().find(|byte| byte.is_ascii_alphanumeric()).is_some_and(u8::is_ascii_digit)
             || word.iter().all(|byte| matches!(byte, b'-' | b'.' | b'/'))
         {
             break;

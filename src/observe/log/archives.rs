@@ -59,11 +59,7 @@ impl Patrol<'_> {
         let Some(entry) = self.come_back(entry) else {
             return;
         };
-        let around = self.around(
-            &self.path_of(&entry.path),
-            entry.real.as_deref(),
-            &entry.stat,
-        );
+        let around = self.around(&self.path_of(&entry.path), entry.real.as_deref(), &entry.stat);
         match self.find(&entry, &around) {
             Search::Found(found, _) => {
                 let (entry, _) = self.finish_in(*found, entry);
@@ -80,10 +76,7 @@ impl Patrol<'_> {
 
     /// Reads on where an archive was given its old name again. Gives the entry back if it was not.
     fn come_back(&mut self, entry: FileMemory) -> Option<FileMemory> {
-        let Some(member) = self
-            .member(&entry.path)
-            .filter(|m| !self.claimed.contains(&m.path))
-        else {
+        let Some(member) = self.member(&entry.path).filter(|m| !self.claimed.contains(&m.path)) else {
             return Some(entry);
         };
         let Ok(opened) = open(&member.path) else {
@@ -113,38 +106,19 @@ impl Patrol<'_> {
             self.lost(entry, &[]);
             return None;
         }
-        let (key, real, seen, since) = (
-            entry.path.clone(),
-            entry.real.clone(),
-            entry.stat,
-            entry.seen_until(),
-        );
-        match self.find(
-            &entry,
-            &self.around(&self.path_of(&key), real.as_deref(), &seen),
-        ) {
+        let (key, real, seen, since) =
+            (entry.path.clone(), entry.real.clone(), entry.stat, entry.seen_until());
+        match self.find(&entry, &self.around(&self.path_of(&key), real.as_deref(), &seen)) {
             Search::Found(found, holder) => {
                 let (entry, finished) = self.finish_in(*found, entry);
                 if finished && !self.pump.late() {
-                    return Some(Settled {
-                        key,
-                        real,
-                        seen,
-                        since,
-                        last: Some((entry, holder)),
-                    });
+                    return Some(Settled { key, real, seen, since, last: Some((entry, holder)) });
                 }
                 self.wait_at(entry, since);
                 None
             }
             Search::Nowhere(reasons) if !self.pump.late() => {
-                self.lost(entry, &reasons).then_some(Settled {
-                    key,
-                    real,
-                    seen,
-                    since,
-                    last: None,
-                })
+                self.lost(entry, &reasons).then_some(Settled { key, real, seen, since, last: None })
             }
             Search::Nowhere(_) | Search::Closed(..) | Search::Late => {
                 self.wait_at(entry, since);
@@ -156,20 +130,12 @@ impl Patrol<'_> {
     /// Reads what was written and rotated away between a log's old content and its new one. All old
     /// contents have been found by then, so none of them is taken for unread.
     pub(super) fn catch_up(&mut self, settled: Settled) {
-        let Settled {
-            key,
-            real,
-            seen,
-            since,
-            last,
-        } = settled;
+        let Settled { key, real, seen, since, last } = settled;
         let (mut last, holder) = last.unzip();
         let around = self.around(&self.path_of(&key), real.as_deref(), &seen);
         let mut between: Vec<&Neighbour> = around
             .iter()
-            .filter(|n| {
-                n.rotation.is_some() && !self.claimed.contains(&n.path) && !self.is_known(&n.path)
-            })
+            .filter(|n| n.rotation.is_some() && !self.claimed.contains(&n.path) && !self.is_known(&n.path))
             .filter(|n| is_newer(n, since, &seen, holder.as_ref()))
             .collect();
         between.sort_by_cached_key(|n| n.age());
@@ -288,9 +254,8 @@ impl Patrol<'_> {
         if entry.empty() {
             return true;
         }
-        let since = |n: &Neighbour| {
-            n.stat.mtime > entry.stat.mtime || replaced && n.stat.mtime == entry.stat.mtime
-        };
+        let since =
+            |n: &Neighbour| n.stat.mtime > entry.stat.mtime || replaced && n.stat.mtime == entry.stat.mtime;
         self.around(&member.path, entry.real.as_deref(), &entry.stat)
             .iter()
             .filter(|n| {

@@ -96,10 +96,7 @@ impl Listed {
     /// its extension); `log` itself left out. Of `X` and `X.gz` only `X` is listed: they are the
     /// same while it is being compressed. A directory that cannot be listed has none.
     pub(super) fn list(&self, log: &Path, inode: u64) -> Vec<Neighbour> {
-        let directory = log
-            .parent()
-            .filter(|p| !p.as_os_str().is_empty())
-            .unwrap_or(Path::new("."));
+        let directory = log.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let name = log.file_name().unwrap_or_default().to_string_lossy();
         let stem = log.file_stem().unwrap_or_default().to_string_lossy();
         let extension = name.strip_prefix(stem.as_ref()).unwrap_or_default();
@@ -122,20 +119,11 @@ impl Listed {
             ),
         };
         let mut found = BTreeMap::new();
-        for (theirs, _) in names
-            .iter()
-            .filter(|(theirs, its)| is_near(theirs, *its))
-            .take(MAX_NEIGHBOURS)
-        {
-            found.extend(Neighbour::alone(&directory.join(theirs)).map(|n| {
-                (
-                    theirs.as_str(),
-                    Neighbour {
-                        rotation: rotation(&name, &stem, theirs),
-                        ..n
-                    },
-                )
-            }));
+        for (theirs, _) in names.iter().filter(|(theirs, its)| is_near(theirs, *its)).take(MAX_NEIGHBOURS) {
+            found.extend(
+                Neighbour::alone(&directory.join(theirs))
+                    .map(|n| (theirs.as_str(), Neighbour { rotation: rotation(&name, &stem, theirs), ..n })),
+            );
         }
         let is_double = |theirs: &str| {
             is_compressed(Path::new(theirs))
@@ -151,14 +139,8 @@ impl Listed {
 /// encoding belongs to a log in another encoding: its archives are not found.
 fn names(directory: &Path, wanted: impl Fn(&str, u64) -> bool) -> Names {
     let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
-    let names =
-        entries.filter_map(|entry| Some((entry.file_name().into_string().ok()?, entry.ino())));
-    Rc::new(
-        names
-            .filter(|(name, inode)| wanted(name, *inode))
-            .take(MAX_NAMES)
-            .collect(),
-    )
+    let names = entries.filter_map(|entry| Some((entry.file_name().into_string().ok()?, entry.ino())));
+    Rc::new(names.filter(|(name, inode)| wanted(name, *inode)).take(MAX_NAMES).collect())
 }
 
 /// `NAME.1`, `NAME-20260101`, `NAME.2026-01-01_10-00`, `NAME.old`, `STEM-20260101.EXT`, each also

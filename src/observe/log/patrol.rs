@@ -407,11 +407,7 @@ impl<'a> Patrol<'a> {
     /// it is found again by what it says.
     pub(super) fn wait_at(&mut self, entry: FileMemory, waits_since: i64) {
         self.waiting.insert(entry.path.clone());
-        self.keep(FileMemory {
-            at: None,
-            waits_since,
-            ..entry
-        });
+        self.keep(FileMemory { at: None, waits_since, ..entry });
     }
 
     fn finish(mut self, memory: &mut LogMemory, first_look: bool) -> Observation<LogFacts> {
