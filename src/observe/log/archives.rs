@@ -4,7 +4,7 @@ use super::Gap;
 use super::gzip::{self, Held};
 use super::members::Member;
 use super::memory::{FileMemory, key, reopenable};
-use super::neighbours::Neighbour;
+use super::neighbours::{Neighbour, oldest_first};
 use super::open::{Opened, Stat, open};
 use super::patrol::{Bytes, Patrol};
 use super::stream::Position;
@@ -176,7 +176,7 @@ impl Patrol<'_> {
             })
             .filter(|n| is_newer(n, since, &seen, holder.as_ref()))
             .collect();
-        between.sort_by_cached_key(|n| n.age());
+        oldest_first(&mut between, holder.as_ref());
         for neighbour in between {
             let Some(found) = self.take_whole(neighbour, &key) else {
                 continue;

@@ -76,6 +76,27 @@ impl Neighbour {
     }
 }
 
+/// Orders generations that followed `before`. Names tell the order where all are of one kind, since
+/// a late write makes an old one look young: numbers mostly rise with age, but those of a script that
+/// counts its runs fall.
+pub(super) fn oldest_first(generations: &mut [&Neighbour], before: Option<&Neighbour>) {
+    let number = |n: &Neighbour| n.rotation.as_ref().and_then(|r| r.number);
+    let label = |n: &Neighbour| n.rotation.as_ref().map(|r| r.label.clone());
+    if generations.iter().all(|n| number(n).is_some()) {
+        generations.sort_by_key(|n| Reverse(number(n)));
+        if before
+            .and_then(number)
+            .is_some_and(|before| generations.iter().all(|n| number(n) > Some(before)))
+        {
+            generations.reverse();
+        }
+    } else if generations.iter().all(|n| number(n).is_none()) {
+        generations.sort_by_cached_key(|n| label(n));
+    } else {
+        generations.sort_by_cached_key(|n| n.age());
+    }
+}
+
 /// Whether a path ends with `.ENDING`.
 fn ends_with(path: &Path, ending: &str) -> bool {
     path.extension().is_some_and(|e| e == ending)

@@ -466,6 +466,8 @@ impl<'a> Patrol<'a> {
     /// it is found again by what it says.
     pub(super) fn wait_at(&mut self, entry: FileMemory, waits_since: i64) {
         self.waiting.insert(entry.path.clone());
+        // An empty one is not found again, and nobody wrote to it late.
+        let waits_since = if entry.empty() { 0 } else { waits_since };
         self.keep(FileMemory {
             at: None,
             waits_since,
