@@ -3,8 +3,8 @@
 use super::Gap;
 use super::gzip::{self, Held};
 use super::members::Member;
-use super::memory::{FileMemory, key, reopenable};
-use super::neighbours::{Neighbour, oldest_first};
+use super::memory::{self, FileMemory, reopenable};
+use super::neighbours::{Neighbour, bases, oldest_first};
 use super::open::{Opened, Stat, open};
 use super::patrol::{Bytes, Patrol};
 use super::stream::Position;
@@ -168,7 +168,12 @@ impl Patrol<'_> {
             last,
         } = settled;
         let (mut last, holder) = last.unzip();
-        let around = self.around(&self.path_of(&key), real.as_deref(), &seen);
+        let path = self.path_of(&key);
+        let around = self.around(&path, real.as_deref(), &seen);
+        // Under a pattern that matches archives each of them is followed by the one before it.
+        let is_archive = bases(&path)
+            .iter()
+            .any(|base| self.member(&memory::key(base)).is_some());
         let mut between: Vec<&Neighbour> = around
             .iter()
             .filter(|n| {
@@ -356,7 +361,7 @@ impl Patrol<'_> {
 
     /// Whether a file is a log on its own that an earlier patrol read.
     fn is_known(&self, path: &Path) -> bool {
-        self.logs.contains(&key(path))
+        self.logs.contains(&memory::key(path))
     }
 
     pub(super) fn path_of(&self, key: &str) -> PathBuf {

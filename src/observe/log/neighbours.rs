@@ -199,6 +199,31 @@ fn names(directory: &Path, wanted: impl Fn(&str, u64) -> bool) -> Names {
     )
 }
 
+/// The logs that a file may be an archive of, by its name.
+pub(super) fn bases(path: &Path) -> Vec<PathBuf> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let extension = path
+        .extension()
+        .map(|e| format!(".{}", e.to_string_lossy()))
+        .unwrap_or_default();
+    let cuts = name
+        .match_indices(['.', '-', '_'])
+        .filter(|(at, _)| *at > 0);
+    let bases =
+        cuts.flat_map(|(at, _)| [name[..at].to_owned(), format!("{}{extension}", &name[..at])]);
+    let stem = |base: &str| {
+        Path::new(base)
+            .file_stem()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned()
+    };
+    bases
+        .filter(|base| *base != name && rotation(base, &stem(base), &name).is_some())
+        .map(|base| path.with_file_name(base))
+        .collect()
+}
+
 /// `NAME.1`, `NAME-20260101`, `NAME.2026-01-01_10-00`, `NAME.old`, `STEM-20260101.EXT`, each also
 /// compressed. `NAME.err` or `STEM_config.json` are no rotation.
 fn rotation(name: &str, stem: &str, theirs: &str) -> Option<Rotation> {
@@ -271,6 +296,19 @@ mod tests {
                 "{theirs}"
             );
         }
+    }
+
+    #[test]
+    fn the_log_of_an_archive_is_told_by_its_name() {
+        assert_eq!(
+            bases(Path::new("/logs/train.log.2")),
+            [Path::new("/logs/train.log")]
+        );
+        assert_eq!(
+            bases(Path::new("train-20260101.log")),
+            [Path::new("train.log")]
+        );
+        assert!(bases(Path::new("train.log")).is_empty());
     }
 
     #[test]

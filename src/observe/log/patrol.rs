@@ -69,7 +69,7 @@ pub(super) struct Patrol<'a> {
     /// Names in the directories that were listed for a glob.
     pub listed: Listed,
     indices: HashMap<String, usize>,
-    /// Logs that earlier patrols read.
+    /// Logs of which earlier patrols read something.
     pub logs: HashSet<String>,
     by_key: HashMap<&'a str, &'a Member>,
     inodes: HashSet<(u64, u64)>,
@@ -159,7 +159,7 @@ impl<'a> Patrol<'a> {
             listed: Listed::new(members.globbed),
             logs: entries
                 .iter()
-                .filter(|e| e.at.is_none())
+                .filter(|e| e.at.is_none() && !e.empty())
                 .map(|e| e.path.clone())
                 .collect(),
             by_key: members
