@@ -16,7 +16,7 @@ pub(super) struct Member {
 #[derive(Debug)]
 pub(super) struct Members {
     /// In order of path.
-    pub members: Vec<Member>,
+    pub files: Vec<Member>,
     /// It is a pattern: members may be each other's archives, and come and go.
     pub globbed: bool,
     /// What could not be looked at, with the reason.
@@ -40,7 +40,7 @@ pub(super) fn find(pattern: &Path) -> Result<Members, String> {
             ));
         }
         return Ok(Members {
-            members: vec![member(pattern.to_owned())],
+            files: vec![member(pattern.to_owned())],
             globbed: false,
             unreadable: Vec::new(),
         });
@@ -64,7 +64,7 @@ pub(super) fn find(pattern: &Path) -> Result<Members, String> {
     }
     paths.sort();
     Ok(Members {
-        members: paths.into_iter().map(member).collect(),
+        files: paths.into_iter().map(member).collect(),
         globbed: true,
         unreadable,
     })

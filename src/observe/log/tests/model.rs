@@ -61,6 +61,10 @@ struct World {
     next: usize,
 }
 
+fn is_packed(name: &str) -> bool {
+    name.rsplit('.').next() == Some("gz")
+}
+
 const LOG: &str = "train.log";
 const START: u64 = 1_700_000_000;
 
@@ -109,7 +113,7 @@ impl World {
         }
         for at in (0..self.archives.len()).rev() {
             let old = self.archives[at].0.clone();
-            let ending = if old.ends_with(".gz") { ".gz" } else { "" };
+            let ending = if is_packed(&old) { ".gz" } else { "" };
             let new = format!("{LOG}.{}{ending}", at + 2);
             self.bench.rename(&old, &new);
             self.archives[at].0 = new;
@@ -134,7 +138,7 @@ impl World {
 
     fn compress(&mut self) {
         if let Some((name, _)) = self.archives.first_mut()
-            && !name.ends_with(".gz")
+            && !is_packed(name)
         {
             let packed = format!("{name}.gz");
             self.bench.gzip(name, &packed);
@@ -145,7 +149,7 @@ impl World {
     fn append(&mut self, count: usize, size: usize) {
         self.create();
         let lines: Vec<String> = (0..count).map(|_| self.line(size)).collect();
-        let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
+        let text = lines.join("\n") + "\n";
         self.write(LOG, &text);
         let content = self.log.as_mut().unwrap();
         for line in lines {
@@ -158,7 +162,7 @@ impl World {
         self.time += 1;
         match act {
             Act::Append(count) => self.append(usize::from(count), 5),
-            Act::AppendMany => self.append(3000, 150),
+            Act::AppendMany => self.append(1800, 150),
             Act::Half => {
                 self.create();
                 let text = self.line(3);
@@ -198,10 +202,9 @@ impl World {
             }
             Act::Late => {
                 // An archive that was empty when it was rotated away is not known again.
-                let open = |(name, content): &&(String, Content)| {
-                    !name.ends_with(".gz") && !content.is_empty()
-                };
-                if self.archives.first().filter(open).is_some() {
+                let open =
+                    |(name, content): &&(String, Content)| !is_packed(name) && !content.is_empty();
+                if self.archives.first().as_ref().is_some_and(open) {
                     let line = self.line(5);
                     let (name, content) = &mut self.archives[0];
                     let begun = content.half.take().unwrap_or_default();
@@ -258,7 +261,7 @@ impl World {
         let deadline = if hurried {
             Instant::now()
         } else {
-            Instant::now() + Duration::from_secs(600)
+            Instant::now() + Duration::from_mins(10)
         };
         let now = DateTime::from_timestamp(self.time as i64, 0).unwrap();
         self.bench.limits = Limits {
