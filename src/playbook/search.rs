@@ -21,7 +21,7 @@ pub fn candidates(bytes: &[u8]) -> Vec<usize> {
     for search in SEARCHES.get_or_init(build) {
         match search {
             Search::Packed(packed) => {
-                places.extend(packed.find_iter(bytes).map(|found| found.start()))
+                places.extend(packed.find_iter(bytes).map(|found| found.start()));
             }
             Search::Plain(literals) => {
                 for literal in literals {

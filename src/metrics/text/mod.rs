@@ -6,6 +6,7 @@
 
 pub(crate) mod clean;
 mod field;
+mod key;
 mod number;
 mod progress;
 pub mod records;
@@ -193,10 +194,10 @@ impl Extractor {
             let number = number::read(text).map(|(value, _)| value);
             match (field.slot, number) {
                 (Slot::Value { metric, scale, .. }, Some(value)) => {
-                    assign(&mut self.row.values, metric, value * scale)
+                    assign(&mut self.row.values, metric, value * scale);
                 }
                 (Slot::Total { metric }, Some(value)) => {
-                    assign(&mut self.row.values, metric, value)
+                    assign(&mut self.row.values, metric, value);
                 }
                 (Slot::Other { scale }, Some(value)) if self.with_other => {
                     self.row.other.push((
@@ -225,7 +226,7 @@ impl Extractor {
 
     fn learn(&mut self, record: &[u8], fields: &[Field], elected: (u8, bool)) {
         self.spent = self.spent.wrapping_add(1);
-        if self.spent > CREDIT && self.spent % 64 != 0 {
+        if self.spent > CREDIT && !self.spent.is_multiple_of(64) {
             return;
         }
         let mut shape = if self.shapes.len() < SHAPES {
@@ -292,7 +293,7 @@ fn resolve(context: &mut FileContext, record: &[u8], fields: &mut [Field]) -> bo
     let (loss, at) = best[Metric::Loss as usize];
     let evaluated_first = loss != names::PLAIN
         && best[Metric::ValLoss as usize].1 != usize::MAX
-        && first_step(record, fields, best);
+        && first_step(record, fields, &best);
     let (elected, established) = context.election();
     if at != usize::MAX && !evaluated_first && !established && loss < elected {
         context.elect(loss, &record[fields[at].key.0..fields[at].key.1]);
@@ -320,7 +321,7 @@ fn resolve(context: &mut FileContext, record: &[u8], fields: &mut [Field]) -> bo
 
 /// An evaluation in front of the first step (`step 0: train loss 6.07, val loss 6.05`) is no row of
 /// training.
-fn first_step(record: &[u8], fields: &[Field], best: [(u8, usize); super::METRICS]) -> bool {
+fn first_step(record: &[u8], fields: &[Field], best: &[(u8, usize); super::METRICS]) -> bool {
     fields
         .get(best[Metric::Step as usize].1)
         .is_some_and(|field| &record[field.start..field.end] == b"0")

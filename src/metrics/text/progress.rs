@@ -31,9 +31,6 @@ pub struct FileContext {
     /// The next row begins an attempt: the run's process is another one.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     begin: bool,
-    /// An attempt began by the process; a fall of the step in the same read is the same event.
-    #[serde(skip)]
-    begun: bool,
     /// The unfinished tail that was judged had its row counted.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub(crate) tail_counted: bool,
@@ -57,7 +54,6 @@ impl Default for FileContext {
             loss_rows: 0,
             track: Track::default(),
             begin: false,
-            begun: false,
             tail_counted: false,
             trace: None,
             chained: false,
@@ -79,6 +75,9 @@ struct Track {
     rise: f64,
     /// Steps of the epochs before.
     base: f64,
+    /// It began by the process; a fall of the step in the same read is the same event.
+    #[serde(skip)]
+    begun: bool,
     /// Epoch of the last row.
     #[serde(skip_serializing_if = "Option::is_none")]
     epoch: Option<f64>,
@@ -112,7 +111,7 @@ impl FileContext {
 
     /// A new read begins: what was said of the process is settled.
     pub fn begin_read(&mut self) {
-        self.begun = false;
+        self.track.begun = false;
     }
 
     /// Counts the row and gives it its epoch, step, attempt and global step.
@@ -137,8 +136,10 @@ impl FileContext {
         }
         if std::mem::take(&mut self.begin) {
             self.attempt += 1;
-            self.begun = true;
-            self.track = Track::default();
+            self.track = Track {
+                begun: true,
+                ..Track::default()
+            };
         }
         // Validation lines and timers may count something else; only the loss's own rows are steps.
         let has_loss = values.get(Metric::Loss).is_some();
@@ -151,7 +152,6 @@ impl FileContext {
                     values.get(Metric::Epoch),
                     values.get(Metric::TotalSteps),
                 )
-                && !std::mem::take(&mut self.begun)
             {
                 self.attempt += 1;
             }
@@ -170,6 +170,7 @@ impl Track {
                 first: step,
                 top: step,
                 epoch,
+                begun: self.begun,
                 ..Self::default()
             };
             return false;
@@ -185,7 +186,7 @@ impl Track {
             self.top = self.top.max(step);
             return false;
         }
-        let new_epoch = matches!((earlier, epoch), (Some(earlier), Some(epoch)) if epoch > earlier && epoch != step);
+        let new_epoch = matches!((earlier, epoch), (Some(earlier), Some(epoch)) if epoch > earlier);
         let complete = total
             .is_some_and(|total| total > 0.0 && self.top >= 0.9 * total && step <= 0.1 * total);
         if new_epoch
@@ -201,6 +202,7 @@ impl Track {
         if self.top - step <= JITTER_RISES * self.rise && !restarted {
             return false;
         }
+        let same_event = self.begun;
         *self = Self {
             last: Some(step),
             first: step,
@@ -208,7 +210,7 @@ impl Track {
             epoch: self.epoch,
             ..Self::default()
         };
-        true
+        !same_event
     }
 }
 

@@ -2,11 +2,12 @@
 //! file's memory, so that one that is split between two reads is one all the same.
 
 use serde::{Deserialize, Serialize};
+use std::fmt::Write;
 
 /// A traceback whose exception has not been printed yet.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Trace {
+pub(crate) struct Trace {
     /// What stands in front of each of its records: `[rank1]: `.
     #[serde(skip_serializing_if = "String::is_empty")]
     prefix: String,
@@ -101,7 +102,7 @@ impl Trace {
             .trim_end()
             .to_owned();
         if !self.frame.is_empty() {
-            text.push_str(&format!(" ({})", shorten(&self.frame)));
+            let _ = write!(text, " ({})", shorten(&self.frame));
         }
         Then::Exception(text)
     }
