@@ -64,7 +64,7 @@ fn scanning(criterion: &mut Criterion) {
     }
     group.throughput(Throughput::Bytes(log.len() as u64));
     group.bench_function("literals", |bencher| {
-        bencher.iter(|| black_box(playbook::candidates(log.as_bytes())))
+        bencher.iter(|| black_box(playbook::candidates(log.as_bytes())));
     });
     group.bench_function("digest", |bencher| {
         bencher.iter(|| {

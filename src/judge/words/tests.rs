@@ -21,8 +21,8 @@ fn hits(syndrome: &str, rows_after: u64) -> Hits {
 
 fn digest(hits: Vec<Hits>, rows: u64) -> DigestFacts {
     DigestFacts {
-        hits,
         rows,
+        hits,
         ..DigestFacts::default()
     }
 }

@@ -63,6 +63,9 @@ const LONGEST: usize = 64 * 1024;
 /// Shapes kept: a log alternates between a handful.
 const SHAPES: usize = 16;
 
+/// Shapes at the front that stay in place.
+const TRIED_FIRST: usize = 3;
+
 /// Shapes that may be learnt without one of them being used; each use gives one back. Beyond it
 /// only every 64th record is learnt from, so that a log without shapes does not pay for them.
 const CREDIT: u32 = 64;
@@ -144,7 +147,11 @@ impl Extractor {
             if shape.elected == context.election()
                 && let Some(end) = shape.read(bytes, at, &mut self.row, &mut self.times)
             {
-                self.shapes[..=index].rotate_right(1);
+                // A shape in use moves up among those that are tried first; there, order costs
+                // less than moving.
+                if index >= TRIED_FIRST {
+                    self.shapes.swap(index, index / 2);
+                }
                 self.spent = self.spent.saturating_sub(1);
                 return Some(end);
             }
