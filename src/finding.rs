@@ -171,7 +171,13 @@ pub struct Claim {
 
 impl Claim {
     /// A claim with its sentence and advice and nothing else; the builder methods add the rest.
-    pub fn new(subject: Subject, scope: Scope, severity: Severity, message: impl Into<String>, advice: impl Into<String>) -> Self {
+    pub fn new(
+        subject: Subject,
+        scope: Scope,
+        severity: Severity,
+        message: impl Into<String>,
+        advice: impl Into<String>,
+    ) -> Self {
         Self {
             subject,
             scope,

@@ -1,1 +1,12 @@
-//! Stage "decide": what is new, worse or over.
+//! What is new, worse or over: opinions against what is open.
+
+pub mod alert;
+pub mod ledger;
+pub mod lifecycle;
+
+pub use alert::{Alert, Transition};
+pub use ledger::Ledger;
+pub use lifecycle::{Decision, Rules, decide};
+
+#[cfg(test)]
+mod tests;

@@ -6,22 +6,24 @@
 pub mod attempt;
 pub mod checkpoint;
 pub mod disk;
+pub mod guard;
 pub mod log;
 pub mod nan;
 mod phase;
 pub mod plateau;
 pub mod process;
-mod say;
+pub mod say;
 pub mod silence;
+pub mod words;
 
 pub use phase::{Phase, phase};
 
 use crate::clock::Reading;
 use crate::config::{Config, Run};
-use crate::finding::{Opinion, Subject};
+use crate::finding::{Opinion, Scope, Subject};
 use crate::metrics::numbers::Numbers;
 use crate::observe::Look;
-use crate::observe::process::{Found, Life};
+use crate::observe::process::{Found, Identity, Life};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
@@ -70,8 +72,7 @@ impl Context<'_> {
 
     /// ` at step 1200`, as the log printed it; empty where it prints none.
     fn at_step(&self) -> String {
-        let numbers = &self.look.digest.numbers;
-        let step = numbers.latest.get(crate::metrics::Metric::Step).or(numbers.last_step);
+        let step = self.look.digest.numbers.printed_step();
         step.map_or_else(String::new, |step| format!(" at step {}", say::plain(step)))
     }
 }
@@ -87,7 +88,9 @@ pub struct Check {
 
 /// All checks, in the order in which people expect their findings: hard facts first.
 pub const CHECKS: &[Check] = &[
+    Check { name: guard::NAME, judge: guard::check },
     Check { name: process::NAME, judge: process::check },
+    Check { name: words::NAME, judge: words::judge },
     Check { name: nan::NAME, judge: nan::check },
     Check { name: silence::NAME, judge: silence::check },
     Check { name: log::NAME, judge: log::check },
@@ -95,6 +98,9 @@ pub const CHECKS: &[Check] = &[
     Check { name: checkpoint::NAME, judge: checkpoint::check },
     Check { name: plateau::NAME, judge: plateau::check },
 ];
+
+/// Those whose findings belong to an attempt and end with an operator's word.
+const OF_THE_ATTEMPT: &[&str] = &[process::NAME, words::NAME, nan::NAME, silence::NAME, plateau::NAME];
 
 /// What the checks remember of a run between patrols. Bounded in size; part of the run's state.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -108,6 +114,8 @@ pub struct Memory {
     pub start: attempt::StartMemory,
     /// The sign of completion, where there was one.
     pub end: Option<attempt::End>,
+    /// Log syndromes.
+    pub words: words::WordsMemory,
     /// The run's process.
     pub process: process::ProcessMemory,
     /// When the log last brought something.
@@ -121,6 +129,11 @@ pub struct Memory {
 }
 
 impl Memory {
+    /// The run's process as it was last seen.
+    pub fn process_identity(&self) -> Option<&Identity> {
+        self.process.identity.as_ref()
+    }
+
     /// Whether the current attempt has made progress, so that earlier attempts' troubles are over.
     /// An attempt is counted when it does, not when its process appears.
     pub fn progress(&self) -> bool {
@@ -145,11 +158,11 @@ pub fn judge(context: &Context<'_>, memory: &mut Memory) -> Vec<Opinion> {
     silence::follow(context, memory);
     let mut opinions: Vec<Opinion> = CHECKS.iter().flat_map(|check| (check.judge)(context, memory)).collect();
     if memory.ended_by_operator() {
-        // What is open of words has no check here that would know.
-        let words = context.open.iter().filter(|open| CHECKS.iter().all(|check| check.name != open.check));
-        opinions.extend(
-            words.map(|open| Opinion::Well(open.clone(), "the run was declared finished".to_owned())),
-        );
+        let stands = |opinion: &Opinion| !matches!(opinion, Opinion::Holds(claim) if claim.scope == Scope::Attempt && !claim.over);
+        opinions.retain(stands);
+        let over = context.open.iter().filter(|open| OF_THE_ATTEMPT.contains(&open.check.as_str()));
+        opinions
+            .extend(over.map(|open| Opinion::Well(open.clone(), "the run was declared finished".to_owned())));
     }
     process::remember(context, memory);
     memory.numbers = context.look.digest.numbers.clone();

@@ -1,12 +1,12 @@
 //! Quantities as people say them, for every message.
 
 /// A step: whole numbers without a fraction.
-pub(super) fn plain(value: f64) -> String {
+pub fn plain(value: f64) -> String {
     if value.fract() == 0.0 { format!("{value:.0}") } else { format!("{value}") }
 }
 
 /// A time span as people say it.
-pub(super) fn span(seconds: f64) -> String {
+pub fn span(seconds: f64) -> String {
     let seconds = seconds.max(0.0).round() as u64;
     match seconds {
         0..120 => format!("{seconds} s"),
@@ -17,7 +17,7 @@ pub(super) fn span(seconds: f64) -> String {
 }
 
 /// Bytes as people say them; GB are 10^9 as disks are sold and `disk_min_gb` means.
-pub(super) fn size(bytes: u64) -> String {
+pub fn size(bytes: u64) -> String {
     match bytes {
         0..1_000_000 => format!("{} kB", bytes / 1_000),
         1_000_000..1_000_000_000 => format!("{} MB", bytes / 1_000_000),

@@ -1,1 +1,7 @@
-//! Stage "persist".
+//! State on disk: whole files, synced and renamed, in a directory that nobody else can write.
+
+pub mod atomic;
+pub mod lock;
+pub mod state;
+pub mod store;
+pub mod trust;

@@ -163,6 +163,11 @@ impl Numbers {
         }
     }
 
+    /// The last step as the log printed it, else the count that is monotonic in the attempt.
+    pub fn printed_step(&self) -> Option<f64> {
+        self.latest.get(Metric::Step).or(self.last_step)
+    }
+
     /// Steps between two rows, on average over this attempt.
     pub fn steps_per_row(&self) -> Option<f64> {
         let (first, last) = (self.first_step?, self.last_step?);

@@ -1,0 +1,304 @@
+//! `trainguard patrol`: one look at every run.
+//!
+//! The order is the crash rule: alerts into the outbox, then the state that would make the patrol
+//! forget them, then the health file; then the verdict is printed; then channels are served, which
+//! may take long and changes nothing of the verdict.
+
+mod look;
+mod verdict;
+
+use crate::cli::{Color, Common, FailOn, Patrol as Args, ReportFormat};
+use crate::clock::Clock;
+use crate::config::{self, BareLog, Config, Run};
+use crate::decide::{Alert, Rules, decide};
+use crate::deliver::health::{self, Update};
+use crate::deliver::outbox::Outbox;
+use crate::deliver::report::{Report, RunReport, SCHEMA};
+use crate::deliver::{channels, route, text};
+use crate::error::{Error, Result, chain};
+use crate::finding::Severity;
+use crate::judge::{self, Context};
+use crate::observe::guard::GuardFacts;
+use crate::observe::probe::{self, Answers, Question};
+use crate::persist::lock::Lock;
+use crate::persist::state::{Loaded, State};
+use crate::persist::store::Store;
+use std::collections::HashSet;
+use std::io::{self, IsTerminal, Write};
+use std::ops::Range;
+use std::path::Path;
+
+/// Where a patrol keeps what it must remember.
+struct Keep {
+    store: Store,
+    outbox: Outbox,
+}
+
+/// A run whose lock this patrol holds.
+struct Held<'a> {
+    run: &'a Run,
+    state: State,
+    damage: Option<String>,
+    /// Which of the probes' answers are this run's.
+    asked: Range<usize>,
+    /// What was asked for it, as stuck probes name it.
+    whats: Vec<String>,
+    _lock: Option<Lock>,
+}
+
+impl Held<'_> {
+    fn asks(&self, what: &str) -> bool {
+        self.whats.iter().any(|asked| asked == what)
+    }
+}
+
+/// What came of one run.
+struct Outcome {
+    report: RunReport,
+    alerts: Vec<Alert>,
+    /// What could not be kept, for people.
+    troubles: Vec<String>,
+    /// Greatest mode of a file that quotes this run's log.
+    mode: u32,
+}
+
+/// Looks once; returns the exit code.
+pub fn run(args: &Args, common: &Common, clock: &Clock, out: &mut dyn Write) -> Result<u8> {
+    let config = config::load(&super::load_args(common, BareLog::from_flags(args))?)?;
+    let runs = config.select(&args.runs)?;
+    let keep = if args.stateless { None } else { Some(Keep::open(&config)?) };
+    let patrol = Patrol { args, common, clock, config: &config, keep: keep.as_ref() };
+
+    let mut held: Vec<_> = runs.into_iter().map(|run| (run, patrol.hold(run))).collect();
+    let answers = patrol.probe(&mut held);
+    let outcomes: Vec<_> = held
+        .into_iter()
+        .map(|(run, held)| match held {
+            Ok(held) => patrol.patrol(held, &answers),
+            Err(error) => Outcome::failed(run, &error, clock),
+        })
+        .collect();
+    let mut troubles: Vec<String> = outcomes.iter().flat_map(|outcome| outcome.troubles.clone()).collect();
+    if let Some(keep) = &keep {
+        troubles.extend(patrol.write_health(keep, &outcomes).err().map(|error| chain(&error)));
+    }
+    let worst = outcomes.iter().map(|outcome| outcome.report.severity).max().unwrap_or_default();
+    let (reports, alerts): (Vec<_>, Vec<_>) =
+        outcomes.into_iter().map(|outcome| (outcome.report, outcome.alerts)).unzip();
+    let report = Report {
+        schema: SCHEMA,
+        severity: worst,
+        time: clock.wall(),
+        runs: reports,
+        agents: [],
+        notes: config.notes.clone(),
+    };
+    let shown = patrol.print(out, &report, &alerts.concat())?;
+    if let Some(keep) = &keep {
+        troubles.extend(patrol.deliver(keep, out, shown));
+    }
+    complain(&troubles);
+    let severity = if troubles.is_empty() { worst } else { worst.max(Severity::Unknown) };
+    Ok(if severity == Severity::Warning && args.fail_on == FailOn::Critical {
+        0
+    } else {
+        severity.exit_code()
+    })
+}
+
+/// Standard error is for what the tool itself could not do.
+fn complain(troubles: &[String]) {
+    let mut stderr = io::stderr().lock();
+    for trouble in troubles {
+        drop(writeln!(stderr, "trainguard: {}", text::one_line(trouble)));
+    }
+}
+
+impl Keep {
+    fn open(config: &Config) -> Result<Self> {
+        let store = Store::open(&config.state_dir)?;
+        let outbox = Outbox::open(&store)?;
+        Ok(Self { store, outbox })
+    }
+}
+
+impl Outcome {
+    fn failed(run: &Run, error: &Error, clock: &Clock) -> Self {
+        let report = RunReport::failed(&run.name, chain(error), clock.wall());
+        Self { report, alerts: Vec::new(), troubles: Vec::new(), mode: 0o644 }
+    }
+}
+
+/// One invocation's patrol.
+struct Patrol<'a> {
+    args: &'a Args,
+    common: &'a Common,
+    clock: &'a Clock,
+    config: &'a Config,
+    keep: Option<&'a Keep>,
+}
+
+impl Patrol<'_> {
+    fn is_final(&self) -> bool {
+        self.args.last || self.args.stateless
+    }
+
+    /// Takes a run's lock and loads its state.
+    fn hold<'a>(&self, run: &'a Run) -> Result<Held<'a>> {
+        let now = self.clock.wall();
+        let log = run.log.as_deref();
+        let Some(keep) = self.keep else {
+            return Ok(Held {
+                run,
+                state: State::new(&run.name, log, now),
+                damage: None,
+                asked: 0..0,
+                whats: Vec::new(),
+                _lock: None,
+            });
+        };
+        let lock = keep.store.lock_run(&run.name, self.common.lock_wait)?;
+        let Loaded { state, damage } = State::load(&keep.store, &run.name, log, now)?;
+        Ok(Held { run, state, damage, asked: 0..0, whats: Vec::new(), _lock: Some(lock) })
+    }
+
+    /// Asks what may block, for all runs in one child.
+    fn probe(&self, held: &mut [(&Run, Result<Held<'_>>)]) -> Answers {
+        let (mut questions, mut stuck) = (Vec::new(), Vec::new());
+        for held in held.iter_mut().filter_map(|(_, held)| held.as_mut().ok()) {
+            let from = questions.len();
+            questions.extend(look::questions(held, self.config, self.keep.is_some()));
+            held.asked = from..questions.len();
+            held.whats = questions[from..].iter().map(Question::what).collect();
+            stuck.append(&mut held.state.stuck);
+        }
+        probe::ask(&questions, look::probe_deadline(self.common), &stuck, self.clock.wall())
+    }
+
+    /// Observe, judge, decide and keep, for one run.
+    fn patrol(&self, mut held: Held<'_>, answers: &Answers) -> Outcome {
+        let before = held.state.last.clone();
+        let damage = held.damage.take();
+        let mut troubles = Vec::new();
+        let undelivered = self.keep.map_or(Ok(Vec::new()), |keep| keep.outbox.undelivered(&held.run.name));
+        let undelivered = undelivered.unwrap_or_else(|error| {
+            troubles.push(chain(&error));
+            Vec::new()
+        });
+        let guard = GuardFacts { damage, undelivered };
+        let looked = look::look(&mut held, self, answers, guard);
+        let Held { run, mut state, _lock, .. } = held;
+        let open = state.ledger.subjects();
+        let context = Context {
+            config: self.config,
+            run,
+            look: &looked.look,
+            now: &self.clock.now,
+            previous: before.as_ref(),
+            last_look: self.is_final(),
+            open: &open,
+        };
+        let opinions = judge::judge(&context, &mut state.memory);
+        let rules = Rules {
+            run: &run.name,
+            lineage: &state.lineage,
+            attempt: state.memory.attempt,
+            progress: state.memory.progress(),
+            step: state.memory.numbers.printed_step(),
+            now: self.clock.wall(),
+            renotify: self.config.patrol.renotify,
+            reopen_quiet: self.config.patrol.reopen_quiet,
+        };
+        let decision = decide(opinions, &mut state.ledger, &rules);
+        state.phase = judge::phase(&context, &state.memory);
+        state.advance(&self.clock.now);
+        let report = verdict::report(&context, &state, &decision);
+        if let Some(keep) = self.keep {
+            troubles.extend(
+                self.keep_all(keep, &state, &decision.alerts, looked.mode).err().map(|error| chain(&error)),
+            );
+        }
+        Outcome { report, alerts: decision.alerts, troubles, mode: looked.mode }
+    }
+
+    /// Outbox before state: a kill in between repeats this patrol with the same alert ids.
+    fn keep_all(&self, keep: &Keep, state: &State, alerts: &[Alert], mode: u32) -> Result<()> {
+        for alert in alerts {
+            keep.outbox.add(alert, route(self.config, alert.severity), mode)?;
+        }
+        state.save(&keep.store)
+    }
+
+    /// The health file's sync makes the states beside it durable as well.
+    fn write_health(&self, keep: &Keep, outcomes: &[Outcome]) -> Result<()> {
+        let named = self.args.runs.is_empty() && self.args.log.is_none();
+        let update = Update {
+            runs: outcomes
+                .iter()
+                .map(|outcome| {
+                    (outcome.report.name.clone(), verdict::health(&outcome.report, self.clock.wall()))
+                })
+                .collect(),
+            only: named.then(|| self.config.runs.iter().map(|run| run.name.clone()).collect()),
+            mode: outcomes.iter().fold(0o666, |mode, outcome| mode & outcome.mode),
+        };
+        if !keep.store.holds(&self.config.health_file) {
+            keep.store.sync()?;
+        }
+        health::write(&keep.store, &self.config.health_file, update, self.clock.wall(), self.common.lock_wait)
+    }
+
+    /// Prints the verdict; returns the ids of the alerts that it told.
+    fn print(&self, out: &mut dyn Write, report: &Report, alerts: &[Alert]) -> Result<HashSet<String>> {
+        let failed = report.runs.iter().any(|run| run.error.is_some());
+        let json = self.args.format == ReportFormat::Json;
+        let quiet = self.common.quiet && !(json && (failed || !alerts.is_empty()));
+        if quiet {
+            let failed: Vec<_> = report.runs.iter().filter(|run| run.error.is_some()).cloned().collect();
+            if !failed.is_empty() {
+                let failed = Report { runs: failed, notes: Vec::new(), ..report.clone() };
+                printed(text::report(out, &failed, self.style()))?;
+            }
+            return Ok(HashSet::new());
+        }
+        if json {
+            let line = serde_json::to_string(report).map_err(io::Error::other);
+            printed(line.and_then(|line| writeln!(out, "{line}")))?;
+        } else {
+            printed(text::report(out, report, self.style()))?;
+        }
+        printed(out.flush())?;
+        Ok(alerts.iter().map(|alert| alert.id.clone()).collect())
+    }
+
+    fn style(&self) -> text::Style {
+        let color = match self.common.color {
+            Color::Always => true,
+            Color::Never => false,
+            Color::Auto => {
+                io::stdout().is_terminal()
+                    && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+            }
+        };
+        text::Style { color, verbose: self.common.verbose > 0 }
+    }
+
+    /// Serves the channels. What an earlier, killed patrol owes the terminal goes to standard error
+    /// beside a JSON verdict, which must stay one document.
+    fn deliver(&self, keep: &Keep, out: &mut dyn Write, shown: HashSet<String>) -> Vec<String> {
+        let mut stderr = io::stderr();
+        let out: &mut dyn Write = if self.args.format == ReportFormat::Json { &mut stderr } else { out };
+        let mut channels = channels(&keep.store, out, shown);
+        keep.outbox.drain(&mut channels, self.clock.wall()).unwrap_or_else(|error| vec![chain(&error)])
+    }
+}
+
+/// A reader that went away is no fault.
+fn printed(written: io::Result<()>) -> Result<()> {
+    match written {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Error::io("write to", Path::new("standard output"))(error))
+        }
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,264 @@
+//! The config file as it is written: every key that it may hold, nothing checked but the kind of
+//! each value. Strings here still hold their `${ENV}`; [`super::section::Section`] hands them out expanded.
+
+use serde::Deserialize;
+use serde::de::{Deserializer, Error, IgnoredAny, Unexpected, Visitor};
+use std::fmt;
+
+/// A whole file: any of the sections.
+#[allow(clippy::struct_field_names, reason = "the user's key is `health_file`")]
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a mapping of sections such as `runs:` and `patrol:`")]
+pub(super) struct File {
+    pub(super) training: Option<Training>,
+    pub(super) patrol: Option<Patrol>,
+    pub(super) channels: Option<Channels>,
+    pub(super) severity_routing: Option<Routing>,
+    pub(super) runs: Option<Vec<Run>>,
+    pub(super) state_dir: Option<Text>,
+    pub(super) health_file: Option<Text>,
+    pub(super) agents: Option<Later>,
+    pub(super) environment: Option<Later>,
+    pub(super) downloads: Option<Later>,
+    pub(super) playbook: Option<Later>,
+    pub(super) judge: Option<Later>,
+    pub(super) orchestrator: Option<Later>,
+    pub(super) history: Option<Later>,
+    pub(super) metrics: Option<Later>,
+    pub(super) prometheus_textfile: Option<Later>,
+    pub(super) heartbeat_url: Option<Later>,
+}
+
+macro_rules! sections {
+    ($($section:ident),* $(,)?) => {
+        impl File {
+            /// The sections that this file holds, by name.
+            pub(super) fn sections(&self) -> Vec<&'static str> {
+                let mut names = Vec::new();
+                $(if self.$section.is_some() {
+                    names.push(stringify!($section));
+                })*
+                names
+            }
+
+            /// Takes over what the other file holds and this one does not.
+            pub(super) fn absorb(&mut self, other: Self) {
+                let Self { $($section),* } = other;
+                $(self.$section = self.$section.take().or($section);)*
+            }
+        }
+    };
+}
+
+sections!(
+    training,
+    patrol,
+    channels,
+    severity_routing,
+    runs,
+    state_dir,
+    health_file,
+    agents,
+    environment,
+    downloads,
+    playbook,
+    judge,
+    orchestrator,
+    history,
+    metrics,
+    prometheus_textfile,
+    heartbeat_url,
+);
+
+/// Sections that take effect in this version.
+pub(super) const SECTIONS_IN_EFFECT: &[&str] =
+    &["training", "patrol", "channels", "severity_routing", "runs", "state_dir", "health_file"];
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a mapping such as `{phase1_steps: 1000}`")]
+pub(super) struct Training {
+    pub phase1_steps: Option<Number>,
+    pub(super) loss_nan_action: Option<Text>,
+    pub(super) gradient_norm_max: Option<Number>,
+    pub(super) gpu_util_min: Option<Number>,
+    pub(super) memory_usage_max: Option<Number>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a mapping such as `{interval_minutes: 30}`")]
+pub(super) struct Patrol {
+    pub(super) interval_minutes: Option<Number>,
+    pub(super) loss_plateau_patience: Option<Number>,
+    pub(super) disk_min_gb: Option<Number>,
+    pub(super) checkpoint_max_hours: Option<Number>,
+    pub(super) gpu_temp_max: Option<Number>,
+    pub(super) renotify_hours: Option<Number>,
+    pub(super) reopen_quiet_minutes: Option<Number>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a mapping such as `{file: {enabled: true}}`")]
+pub(super) struct Channels {
+    pub(super) terminal: Option<Terminal>,
+    pub(super) file: Option<AlertFile>,
+    pub(super) webhook: Option<Webhook>,
+    pub(super) orchestrator: Option<Later>,
+    pub(super) command: Option<Later>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a mapping such as `{enabled: true}`")]
+pub(super) struct Terminal {
+    pub(super) enabled: Option<Flag>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a mapping such as `{enabled: true, path: alerts.log}`")]
+pub(super) struct AlertFile {
+    pub(super) enabled: Option<Flag>,
+    pub(super) path: Option<Text>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a mapping such as `{enabled: true, url_file: hook.url}`")]
+pub(super) struct Webhook {
+    pub(super) enabled: Option<Flag>,
+    #[serde(rename = "url")]
+    pub(super) _url: Option<Text>,
+    #[serde(rename = "url_file")]
+    pub(super) _url_file: Option<Text>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a mapping such as `{critical: [terminal, file]}`")]
+pub(super) struct Routing {
+    pub(super) info: Option<Vec<Text>>,
+    pub(super) warning: Option<Vec<Text>>,
+    pub(super) critical: Option<Vec<Text>>,
+    pub(super) unknown: Option<Vec<Text>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a mapping such as `{name: mine, log: train.log}`")]
+pub(super) struct Run {
+    pub(super) name: Option<Text>,
+    pub(super) log: Option<Text>,
+    pub(super) process: Option<Process>,
+    pub(super) checkpoints: Option<Checkpoints>,
+    pub(super) total_steps: Option<Number>,
+    pub(super) done_when: Option<Text>,
+    pub(super) command: Option<Later>,
+    pub(super) workdir: Option<Later>,
+    pub(super) metrics: Option<Later>,
+    pub(super) gpus: Option<Later>,
+    pub(super) profile: Option<Later>,
+    pub(super) orchestrator: Option<Later>,
+    pub(super) actions: Option<Later>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a mapping such as `{pid_file: train.pid}`")]
+pub(super) struct Process {
+    pub(super) pid: Option<Number>,
+    pub(super) pid_file: Option<Text>,
+    pub(super) r#match: Option<Text>,
+    pub(super) slurm_job: Option<Later>,
+    pub(super) tmux: Option<Later>,
+    pub(super) systemd_unit: Option<Later>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a mapping such as `{dir: checkpoints}`")]
+pub(super) struct Checkpoints {
+    pub(super) dir: Option<Text>,
+    pub(super) pattern: Option<Text>,
+}
+
+/// Text, with its `${ENV}` still in it. Private, so that nobody takes it unexpanded.
+#[derive(Debug, Default, Deserialize)]
+#[serde(transparent)]
+pub(super) struct Text(String);
+
+impl Text {
+    /// The text before expansion.
+    pub(super) fn unexpanded(&self) -> &str {
+        &self.0
+    }
+}
+
+/// A number, or text with a `${ENV}` that has to become one.
+#[derive(Debug)]
+pub(super) enum Number {
+    Is(f64),
+    Expand(String),
+}
+
+/// A truth value, or text with a `${ENV}` that has to become one.
+#[derive(Debug)]
+pub(super) enum Flag {
+    Is(bool),
+    Expand(String),
+}
+
+/// What a later version will read. Any value.
+#[derive(Debug)]
+pub(super) struct Later;
+
+impl<'de> Deserialize<'de> for Later {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        IgnoredAny::deserialize(deserializer).map(|_| Self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Number {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct NumberVisitor;
+        impl Visitor<'_> for NumberVisitor {
+            type Value = Number;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a number")
+            }
+            fn visit_u64<E>(self, value: u64) -> Result<Number, E> {
+                Ok(Number::Is(value as f64))
+            }
+            fn visit_u128<E>(self, value: u128) -> Result<Number, E> {
+                Ok(Number::Is(value as f64))
+            }
+            fn visit_i64<E>(self, value: i64) -> Result<Number, E> {
+                Ok(Number::Is(value as f64))
+            }
+            fn visit_f64<E>(self, value: f64) -> Result<Number, E> {
+                Ok(Number::Is(value))
+            }
+            fn visit_str<E: Error>(self, text: &str) -> Result<Number, E> {
+                if text.contains("${") {
+                    return Ok(Number::Expand(text.to_owned()));
+                }
+                Err(E::invalid_type(Unexpected::Str(text), &self))
+            }
+        }
+        deserializer.deserialize_any(NumberVisitor)
+    }
+}
+
+impl<'de> Deserialize<'de> for Flag {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct FlagVisitor;
+        impl Visitor<'_> for FlagVisitor {
+            type Value = Flag;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("`true` or `false`")
+            }
+            fn visit_bool<E>(self, value: bool) -> Result<Flag, E> {
+                Ok(Flag::Is(value))
+            }
+            fn visit_str<E: Error>(self, text: &str) -> Result<Flag, E> {
+                if text.contains("${") {
+                    return Ok(Flag::Expand(text.to_owned()));
+                }
+                Err(E::invalid_type(Unexpected::Str(text), &self))
+            }
+        }
+        deserializer.deserialize_any(FlagVisitor)
+    }
+}

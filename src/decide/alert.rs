@@ -1,0 +1,74 @@
+//! An alert: a finding's change that is told. Its id is the same when a killed patrol is repeated.
+
+use crate::finding::{Evidence, Occurrence, Severity};
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+/// The change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Transition {
+    /// It began.
+    Opened,
+    /// It became more severe.
+    Worsened,
+    /// It is still so.
+    Reminder,
+    /// It is over.
+    Resolved,
+}
+
+impl Transition {
+    /// The word that channels print.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Opened => "opened",
+            Self::Worsened => "worsened",
+            Self::Reminder => "reminder",
+            Self::Resolved => "resolved",
+        }
+    }
+}
+
+/// One message to whoever should know.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Alert {
+    /// Hash of run, check, syndrome, subject, transition and occasion: an `Idempotency-Key`.
+    pub id: String,
+    /// The patrol that made it.
+    pub time: DateTime<Utc>,
+    /// The run.
+    pub run: String,
+    /// What changed.
+    pub transition: Transition,
+    /// The finding's severity; of a resolved one the highest that was told, so that a recovery
+    /// goes to those who were told of the failure.
+    pub severity: Severity,
+    /// The check.
+    pub check: String,
+    /// The syndrome.
+    pub syndrome: String,
+    /// One sentence.
+    pub message: String,
+    /// What an expert would do next.
+    pub advice: String,
+    /// The run's last step.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub step: Option<f64>,
+    /// The first occurrence, of a finding from a log.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub occurrence: Option<Occurrence>,
+    /// Facts behind it.
+    pub evidence: Evidence,
+}
+
+/// Makes an alert's id from what it is about. Every part is length-prefixed, so that no two lists
+/// of parts read the same.
+pub(crate) fn id(parts: &[&str]) -> String {
+    let mut bytes = Vec::new();
+    for part in parts {
+        bytes.extend_from_slice(&(part.len() as u64).to_le_bytes());
+        bytes.extend_from_slice(part.as_bytes());
+    }
+    format!("{:032x}", xxhash_rust::xxh3::xxh3_128(&bytes))
+}

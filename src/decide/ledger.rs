@@ -1,0 +1,187 @@
+//! What is open, what was open a moment ago, and how often each subject opened: the memory that
+//! makes alerts changes and not repetitions. Bounded; part of a run's state.
+
+use crate::finding::{
+    Acknowledged, Claim, Evidence, Finding, Occurrence, Role, Scope, Severity, Standing, Subject,
+};
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Most findings that one run keeps open: a patrol that opens more has one cause.
+pub(crate) const OPEN_MAX: usize = 128;
+/// Most resolved findings that are remembered for telling a reopening.
+pub(crate) const RECENT_MAX: usize = 64;
+
+/// A run's findings between patrols.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Ledger {
+    /// Open findings, in the order of opening.
+    pub open: Vec<Open>,
+    /// Resolved lately, for telling a reopening.
+    pub(crate) recent: Vec<Recent>,
+    /// How often each subject (with its attempt) opened: part of an alert's occasion.
+    pub(crate) openings: BTreeMap<String, Openings>,
+}
+
+/// How often a subject opened.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Openings {
+    /// The attempt, where the subject belongs to one: once it is past, the counter is not asked for again.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(crate) attempt: Option<u32>,
+    /// Openings so far.
+    pub(crate) number: u32,
+}
+
+/// An open finding.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Open {
+    /// What it is about.
+    pub subject: Subject,
+    /// Attempt or surroundings.
+    pub scope: Scope,
+    /// The attempt in which it opened.
+    pub attempt: u32,
+    /// How bad it is now.
+    pub severity: Severity,
+    /// One sentence.
+    pub message: String,
+    /// What an expert would do next.
+    pub advice: String,
+    /// Facts behind it.
+    pub evidence: Evidence,
+    /// Its part in the story.
+    pub role: Role,
+    /// When it opened.
+    pub since: DateTime<Utc>,
+    /// Hits in all, or patrols that saw it.
+    pub count: u64,
+    /// The first hit of all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub first: Option<Occurrence>,
+    /// What makes its alerts' ids its own.
+    pub(crate) occasion: String,
+    /// The highest severity that was told; `ok` while it waits for a roll-up.
+    pub(crate) told: Severity,
+    /// When it was last told.
+    pub(crate) told_at: DateTime<Utc>,
+    /// Reminders so far.
+    pub(crate) reminders: u32,
+    /// How often it reopened soon after it was resolved.
+    #[serde(default)]
+    pub(crate) reopened: u32,
+    /// Since when a reopening waits for a roll-up.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(crate) untold_since: Option<DateTime<Utc>>,
+    /// An operator took it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub acknowledged: Option<Acknowledged>,
+}
+
+/// A finding that was resolved a moment ago.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Recent {
+    /// The finding as it was.
+    pub(crate) was: Open,
+    /// When it ended.
+    pub(crate) resolved: DateTime<Utc>,
+    /// Since when it waits for a roll-up, where its last opening was not told.
+    pub(crate) untold_since: Option<DateTime<Utc>>,
+}
+
+impl Ledger {
+    /// The subjects of all open findings.
+    pub fn subjects(&self) -> Vec<Subject> {
+        self.open.iter().map(|open| open.subject.clone()).collect()
+    }
+
+    /// Takes open findings as known: all, or those of one syndrome. Returns how many there were.
+    pub fn acknowledge(&mut self, syndrome: Option<&str>, word: &Acknowledged) -> usize {
+        let matching =
+            self.open.iter_mut().filter(|open| syndrome.is_none_or(|id| id == open.subject.syndrome));
+        matching.map(|open| open.acknowledged = Some(word.clone())).count()
+    }
+
+    /// The worst severity that is open and not acknowledged.
+    pub fn severity(&self, now: DateTime<Utc>) -> Severity {
+        let counting = self.open.iter().filter(|open| !open.is_acknowledged(now));
+        counting.map(|open| open.severity).max().unwrap_or_default()
+    }
+}
+
+impl Open {
+    /// Whether an operator's word is in effect.
+    pub fn is_acknowledged(&self, now: DateTime<Utc>) -> bool {
+        self.acknowledged.as_ref().is_some_and(|word| word.until.is_none_or(|until| now < until))
+    }
+
+    /// The key by which openings are counted.
+    pub(crate) fn key(subject: &Subject, scope: Scope, attempt: u32) -> String {
+        let of = subject.of.as_deref().unwrap_or("");
+        match scope {
+            Scope::Attempt => format!("{}/{}/{of}#{attempt}", subject.check, subject.syndrome),
+            Scope::Surroundings => format!("{}/{}/{of}", subject.check, subject.syndrome),
+        }
+    }
+
+    /// The finding as reports print it.
+    pub(crate) fn finding(
+        &self,
+        run: &str,
+        state: Standing,
+        occurrences: Vec<Occurrence>,
+        now: DateTime<Utc>,
+    ) -> Finding {
+        Finding {
+            check: self.subject.check.clone(),
+            syndrome: self.subject.syndrome.clone(),
+            severity: self.severity,
+            message: self.message.clone(),
+            advice: self.advice.clone(),
+            signature: format!("{run}/{}", Self::key(&self.subject, self.scope, self.attempt)),
+            state,
+            since: self.since,
+            count: self.count,
+            occurrences,
+            evidence: self.evidence.clone(),
+            role: self.role,
+            acknowledged: self.is_acknowledged(now).then(|| self.acknowledged.clone()).flatten(),
+        }
+    }
+
+    /// A claim that opens; nothing of it is told yet.
+    pub(crate) fn new(claim: Claim, attempt: u32, occasion: String, now: DateTime<Utc>) -> Self {
+        Self {
+            subject: claim.subject,
+            scope: claim.scope,
+            attempt,
+            severity: claim.severity,
+            message: claim.message,
+            advice: claim.advice,
+            evidence: claim.evidence,
+            role: claim.role,
+            since: now,
+            count: claim.hits.max(1),
+            first: claim.occurrences.into_iter().next(),
+            occasion,
+            told: Severity::Ok,
+            told_at: now,
+            reminders: 0,
+            reopened: 0,
+            untold_since: None,
+            acknowledged: None,
+        }
+    }
+
+    /// Takes over what a claim says now. Hits add up; anything else counts the patrols that saw it.
+    pub(crate) fn update(&mut self, claim: Claim) {
+        self.severity = claim.severity;
+        self.message = claim.message;
+        self.advice = claim.advice;
+        self.evidence = claim.evidence;
+        self.role = claim.role;
+        self.count += if claim.occasion.is_some() { claim.hits } else { 1 };
+    }
+}

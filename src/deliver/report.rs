@@ -1,0 +1,162 @@
+//! The verdict as data: `trainguard/report/1`, whose JSON Schema is `docs/report.schema.json`.
+
+use crate::finding::{Finding, Severity};
+use chrono::{DateTime, Utc};
+use serde::{Serialize, Serializer};
+use std::collections::BTreeMap;
+
+/// The schema's name.
+pub const SCHEMA: &str = "trainguard/report/1";
+
+/// One patrol's verdict over all its runs.
+#[derive(Debug, Clone, Serialize)]
+pub struct Report {
+    /// `trainguard/report/1`.
+    pub schema: &'static str,
+    /// The worst of all runs.
+    pub severity: Severity,
+    /// When the patrol began.
+    pub time: DateTime<Utc>,
+    /// The runs, in the order of the config.
+    pub runs: Vec<RunReport>,
+    /// Agents under guard: none in this version.
+    pub agents: [(); 0],
+    /// What the verdict says besides: keys that are not in effect, a config that others can write.
+    pub notes: Vec<String>,
+}
+
+/// One run.
+#[derive(Debug, Clone, Serialize)]
+pub struct RunReport {
+    /// Its name.
+    pub name: String,
+    /// The worst finding that counts.
+    pub severity: Severity,
+    /// Where it stands.
+    pub phase: String,
+    /// Which start of the run this is.
+    pub attempt: u32,
+    /// The last step, as printed.
+    #[serde(serialize_with = "number")]
+    pub step: Option<f64>,
+    /// Steps that it is to make.
+    #[serde(serialize_with = "number")]
+    pub total_steps: Option<f64>,
+    /// The latest value of each metric; non-finite ones are `"NaN"`, `"Infinity"`, `"-Infinity"`.
+    pub metrics: BTreeMap<&'static str, Number>,
+    /// The least training loss so far and its step.
+    pub best_loss: Option<Best>,
+    /// The log, where the run has one.
+    pub log: Option<LogReport>,
+    /// The newest checkpoint.
+    pub checkpoint: Option<CheckpointReport>,
+    /// The process.
+    pub process: Option<ProcessReport>,
+    /// Seconds since the previous patrol of this run.
+    pub since_last_s: Option<f64>,
+    /// Seconds that patrols are expected to be apart.
+    pub expected_s: f64,
+    /// When the next patrol is due at the latest.
+    pub next_patrol_by: DateTime<Utc>,
+    /// GPUs: none are read in this version.
+    pub gpus: [(); 0],
+    /// Findings, the headline first.
+    pub findings: Vec<Finding>,
+    /// Why this run could not be patrolled at all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
+/// A level that was reached at a step.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct Best {
+    /// The value.
+    pub value: Number,
+    /// The step.
+    #[serde(serialize_with = "number")]
+    pub step: Option<f64>,
+}
+
+/// What was read.
+#[derive(Debug, Clone, Serialize)]
+pub struct LogReport {
+    /// Path or glob.
+    pub path: String,
+    /// Where the next patrol goes on (all files together).
+    pub offset: u64,
+    /// Bytes that this patrol read.
+    pub bytes_read: u64,
+    /// Rows with metrics that this patrol read.
+    pub rows: u64,
+    /// Bytes that time did not suffice for.
+    pub backlog: u64,
+}
+
+/// The newest checkpoint.
+#[derive(Debug, Clone, Serialize)]
+pub struct CheckpointReport {
+    /// Its path.
+    pub path: String,
+    /// Its age, seconds.
+    pub age_s: f64,
+    /// Its size.
+    pub bytes: u64,
+}
+
+/// The process.
+#[derive(Debug, Clone, Serialize)]
+pub struct ProcessReport {
+    /// Its pid.
+    pub pid: Option<i32>,
+    /// `alive`, `zombie`, `gone`, `ambiguous` or `unknown`.
+    pub state: &'static str,
+    /// Its command line.
+    pub command: Option<String>,
+}
+
+/// A number that JSON can hold: whole numbers without a fraction, non-finite ones as strings.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Number(pub f64);
+
+impl Serialize for Number {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        /// Whole numbers below this are exact in an f64.
+        const EXACT: f64 = 9_007_199_254_740_992.0;
+        match self.0 {
+            value if value.is_nan() => serializer.serialize_str("NaN"),
+            f64::INFINITY => serializer.serialize_str("Infinity"),
+            f64::NEG_INFINITY => serializer.serialize_str("-Infinity"),
+            value if value.fract() == 0.0 && value.abs() < EXACT => serializer.serialize_i64(value as i64),
+            value => serializer.serialize_f64(value),
+        }
+    }
+}
+
+fn number<S: Serializer>(value: &Option<f64>, serializer: S) -> Result<S::Ok, S::Error> {
+    value.map(Number).serialize(serializer)
+}
+
+impl RunReport {
+    /// A run that could not be patrolled.
+    pub fn failed(name: &str, why: String, now: DateTime<Utc>) -> Self {
+        Self {
+            name: name.to_owned(),
+            severity: Severity::Unknown,
+            phase: "unknown".to_owned(),
+            attempt: 0,
+            step: None,
+            total_steps: None,
+            metrics: BTreeMap::new(),
+            best_loss: None,
+            log: None,
+            checkpoint: None,
+            process: None,
+            since_last_s: None,
+            expected_s: 0.0,
+            next_patrol_by: now,
+            gpus: [],
+            findings: Vec::new(),
+            error: Some(why),
+        }
+    }
+}

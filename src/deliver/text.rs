@@ -1,0 +1,250 @@
+//! The verdict for people: the first line says it all, at most 20 lines follow.
+
+use super::report::{Report, RunReport};
+use crate::decide::Alert;
+use crate::finding::{Finding, Occurrence, Severity, Standing};
+use crate::judge::say::{plain, span};
+use chrono::{DateTime, Utc};
+use std::fmt::Write as _;
+use std::io::{self, Write};
+
+/// Lines after the first. Mails and agents' consoles cut the middle of longer texts away.
+const LINES_MAX: usize = 20;
+/// Lines of evidence under one finding.
+const EVIDENCE_MAX: usize = 3;
+
+/// How to print.
+#[derive(Debug, Clone, Copy)]
+pub struct Style {
+    /// ANSI colour for the severity word.
+    pub color: bool,
+    /// Print all findings and evidence, however long.
+    pub verbose: bool,
+}
+
+/// Prints a verdict.
+pub fn report(out: &mut dyn Write, report: &Report, style: Style) -> io::Result<()> {
+    let mut lines = Vec::new();
+    if let [run] = report.runs.as_slice() {
+        writeln!(out, "{}", first_line(run, style))?;
+        details(&mut lines, run, report.time);
+    } else {
+        writeln!(out, "{}", summary(report, style))?;
+        for run in &report.runs {
+            lines.push(format!("  {}", first_line(run, Style { color: false, ..style })));
+            if run.severity > Severity::Info {
+                let mut inner = Vec::new();
+                details(&mut inner, run, report.time);
+                lines.extend(inner.into_iter().map(|line| format!("  {line}")));
+            }
+        }
+    }
+    lines.extend(report.notes.iter().map(|note| format!("  note: {}", one_line(note))));
+    let room = if style.verbose { usize::MAX } else { LINES_MAX };
+    if lines.len() > room {
+        let left = lines.len() - (room - 1);
+        lines.truncate(room - 1);
+        lines.push(format!("  … {left} more lines: trainguard patrol -v, or --format json"));
+    }
+    for line in lines {
+        writeln!(out, "{line}")?;
+    }
+    Ok(())
+}
+
+/// Prints one alert, for `-q`.
+pub fn alert(out: &mut dyn Write, alert: &Alert) -> io::Result<()> {
+    let step = alert.step.map_or_else(String::new, |step| format!(" step {}", plain(step)));
+    let word = alert.severity.status_word();
+    writeln!(
+        out,
+        "{word} {}{step} {} {}: {}",
+        alert.run,
+        alert.transition.word(),
+        alert.syndrome,
+        one_line(&alert.message)
+    )?;
+    if let Some(occurrence) = &alert.occurrence {
+        writeln!(out, "    {}", place(occurrence))?;
+    }
+    if alert.transition != crate::decide::Transition::Resolved && !alert.advice.is_empty() {
+        writeln!(out, "    next: {}", one_line(&alert.advice))?;
+    }
+    Ok(())
+}
+
+fn summary(report: &Report, style: Style) -> String {
+    let word = paint(report.severity, style.color);
+    let bad: Vec<_> = report.runs.iter().filter(|run| run.severity > Severity::Info).collect();
+    if bad.is_empty() {
+        return format!("{word} {} runs are well", report.runs.len());
+    }
+    let mut text = format!("{word} {} of {} runs need a look:", bad.len(), report.runs.len());
+    for run in &bad {
+        let what = run
+            .findings
+            .iter()
+            .find(|finding| finding.counts())
+            .map_or("could not be patrolled", |finding| &finding.syndrome);
+        let _ = write!(text, " {} ({what})", run.name);
+    }
+    text
+}
+
+fn first_line(run: &RunReport, style: Style) -> String {
+    let mut text = format!("{} {}", paint(run.severity, style.color), run.name);
+    if let Some(step) = run.step {
+        let _ = write!(text, " step {}", plain(step));
+        if let Some(total) = run.total_steps {
+            let _ = write!(text, "/{}", plain(total));
+        }
+    }
+    let _ = write!(text, ": {}", headline(run));
+    let _ = write!(text, " | {}", changes(run));
+    text
+}
+
+/// What is wrong, or how it goes.
+fn headline(run: &RunReport) -> String {
+    if let Some(why) = &run.error {
+        return format!("could not patrol it: {}", one_line(why));
+    }
+    let counting: Vec<_> = run.findings.iter().filter(|finding| is_headline(finding)).collect();
+    if let Some(first) = counting.first() {
+        let more = match counting.len() {
+            1 => String::new(),
+            2 => " (and 1 more finding)".to_owned(),
+            n => format!(" (and {} more findings)", n - 1),
+        };
+        return format!("{}{more}", one_line(&first.message));
+    }
+    let mut parts = vec![run.phase.clone()];
+    parts.extend(
+        ["loss", "reward", "val_loss"]
+            .iter()
+            .filter_map(|name| Some(format!("{name} {}", short(run.metrics.get(name)?.0))))
+            .take(2),
+    );
+    if let Some(finding) = run.findings.iter().find(|finding| finding.acknowledged.is_some()) {
+        parts.push(format!("{} acknowledged", finding.syndrome));
+    }
+    parts.join(", ")
+}
+
+/// What changed since the last patrol.
+fn changes(run: &RunReport) -> String {
+    let mut parts = Vec::new();
+    for (state, word) in [(Standing::New, "new"), (Standing::Resolved, "resolved")] {
+        let ids: Vec<_> = run
+            .findings
+            .iter()
+            .filter(|finding| finding.state == state)
+            .map(|finding| finding.syndrome.as_str())
+            .collect();
+        if !ids.is_empty() {
+            parts.push(format!("{word}: {}", ids.join(", ")));
+        }
+    }
+    if parts.is_empty() && run.findings.iter().any(|finding| finding.state == Standing::Ongoing) {
+        parts.push("nothing new".to_owned());
+    }
+    if let Some(log) = &run.log {
+        parts.push(format!("read {} bytes, {} rows", log.bytes_read, log.rows));
+    }
+    match run.since_last_s {
+        Some(since) => parts.push(late(since, run.expected_s)),
+        None if run.error.is_none() => parts.push("first patrol".to_owned()),
+        None => {}
+    }
+    parts.join(", ")
+}
+
+/// How long since the last patrol, and how long that should have been where it was much longer.
+fn late(since_s: f64, expected_s: f64) -> String {
+    let text = format!("last patrol {} ago", span(since_s));
+    if since_s > 1.5 * expected_s { format!("{text}, expected {}", span(expected_s)) } else { text }
+}
+
+fn details(lines: &mut Vec<String>, run: &RunReport, now: DateTime<Utc>) {
+    let headline = run.findings.iter().find(|finding| is_headline(finding));
+    for finding in &run.findings {
+        let told = headline.is_some_and(|headline| headline.signature == finding.signature);
+        let life = format!("  {} {}, {}", finding.severity, finding.syndrome, life(finding, now));
+        lines.push(if told { life } else { format!("{life}: {}", one_line(&finding.message)) });
+        if finding.severity > Severity::Info || finding.state == Standing::New {
+            evidence(lines, finding);
+        }
+    }
+    if let Some(headline) = headline.filter(|headline| !headline.advice.is_empty()) {
+        lines.push(format!("  next: {}", one_line(&headline.advice)));
+    }
+}
+
+/// Whether a finding may stand in the first line: what counts and is more than a hint.
+fn is_headline(finding: &Finding) -> bool {
+    finding.counts() && finding.severity > Severity::Info
+}
+
+fn evidence(lines: &mut Vec<String>, finding: &Finding) {
+    lines.extend(
+        finding.occurrences.iter().take(EVIDENCE_MAX).map(|occurrence| format!("    {}", place(occurrence))),
+    );
+    if finding.occurrences.len() > EVIDENCE_MAX {
+        lines.push(format!("    … {} in all", finding.count));
+    }
+    if let Some(serde_json::Value::Array(last)) = finding.evidence.get("last_lines") {
+        lines.extend(last.iter().filter_map(|line| Some(format!("    {}", one_line(line.as_str()?)))));
+    }
+    if let Some(word) = &finding.acknowledged {
+        let until = word
+            .until
+            .map_or_else(String::new, |until| format!(" until {}", until.format("%Y-%m-%d %H:%M UTC")));
+        let note = word.note.as_deref().map_or_else(String::new, |note| format!(": {}", one_line(note)));
+        lines.push(format!("    acknowledged{until}{note}"));
+    }
+}
+
+fn life(finding: &Finding, now: DateTime<Utc>) -> String {
+    match finding.state {
+        Standing::New => "new".to_owned(),
+        Standing::Ongoing => format!("open for {}", span((now - finding.since).as_seconds_f64())),
+        Standing::Resolved => "resolved".to_owned(),
+        Standing::History => "over".to_owned(),
+    }
+}
+
+fn place(occurrence: &Occurrence) -> String {
+    let step = occurrence.step.map_or_else(String::new, |step| format!(" step {}", plain(step)));
+    format!("{}:{}{step} | {}", one_line(&occurrence.file), occurrence.line, one_line(&occurrence.text))
+}
+
+/// The severity word: coloured on a terminal.
+fn paint(severity: Severity, color: bool) -> String {
+    let word = severity.status_word();
+    let code = match severity {
+        Severity::Ok | Severity::Info => 32,
+        Severity::Warning => 33,
+        Severity::Critical => 31,
+        Severity::Unknown => 35,
+    };
+    if color { format!("\x1b[1;{code}m{word}\x1b[0m") } else { word.to_owned() }
+}
+
+/// Text without line breaks and control characters: what a log wrote must not drive a terminal.
+pub fn one_line(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect::<String>().trim().to_owned()
+}
+
+/// Four significant digits.
+fn short(value: f64) -> String {
+    if !value.is_finite() {
+        return if value.is_nan() { "NaN".to_owned() } else { format!("{value}") };
+    }
+    let magnitude = if value == 0.0 { 0.0 } else { value.abs().log10().floor() };
+    if (-4.0..6.0).contains(&magnitude) {
+        let digits = (3.0 - magnitude).max(0.0) as usize;
+        format!("{value:.digits$}")
+    } else {
+        format!("{value:.3e}")
+    }
+}

@@ -1,0 +1,52 @@
+//! Whole files: written beside the target, synced, renamed over it, and the directory synced.
+//! A kill at any instant leaves the old content or the new, never half of either.
+//!
+//! Several files of one directory may share the directory's sync, which is the dearest step: a
+//! power cut before it brings back old files, each of them whole.
+
+use std::fs::{File, Permissions};
+use std::io::{self, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+/// Replaces `path` by `bytes` with the given mode, durably. A symlink at `path` is replaced, not followed.
+pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+    exchange(path, bytes, mode)?;
+    sync_directory(parent(path))
+}
+
+/// The same without the directory's sync, which the caller owes.
+pub fn exchange(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+    let directory = parent(path);
+    let mut file = tempfile::Builder::new().prefix(".tmp-").tempfile_in(directory)?;
+    file.write_all(bytes)?;
+    file.as_file().set_permissions(Permissions::from_mode(mode))?;
+    file.as_file().sync_all()?;
+    file.persist(path).map_err(|error| error.error)?;
+    Ok(())
+}
+
+/// Makes a rename or an unlink in a directory durable.
+pub fn sync_directory(directory: &Path) -> io::Result<()> {
+    File::open(directory)?.sync_all()
+}
+
+fn parent(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_replaced_file_has_the_new_content_the_mode_and_no_leftovers() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("state.json");
+        replace(&path, b"old", 0o600).unwrap();
+        replace(&path, b"new", 0o640).unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"new");
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o640);
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+}
