@@ -72,8 +72,7 @@ impl Context<'_> {
 
     /// ` at step 1200`, as the log printed it; empty where it prints none.
     fn at_step(&self) -> String {
-        let numbers = &self.look.digest.numbers;
-        let step = numbers.latest.get(crate::metrics::Metric::Step).or(numbers.last_step);
+        let step = self.look.digest.numbers.printed_step();
         step.map_or_else(String::new, |step| format!(" at step {}", say::plain(step)))
     }
 }
@@ -100,6 +99,9 @@ pub const CHECKS: &[Check] = &[
     Check { name: guard::NAME, judge: guard::check },
 ];
 
+/// Those whose findings belong to an attempt and end with an operator's word.
+const OF_THE_ATTEMPT: &[&str] = &[process::NAME, words::NAME, nan::NAME, silence::NAME, plateau::NAME];
+
 /// What the checks remember of a run between patrols. Bounded in size; part of the run's state.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default)]
@@ -112,6 +114,8 @@ pub struct Memory {
     pub start: attempt::StartMemory,
     /// The sign of completion, where there was one.
     pub end: Option<attempt::End>,
+    /// Log syndromes.
+    pub words: words::WordsMemory,
     /// The run's process.
     pub process: process::ProcessMemory,
     /// When the log last brought something.

@@ -297,6 +297,7 @@ fn look(wall: DateTime<Utc>) -> Look {
         process: Observation::Absent,
         disks: Vec::new(),
         checkpoints: Observation::Absent,
+        guard: crate::observe::guard::GuardFacts::default(),
         stuck: Vec::new(),
     }
 }
