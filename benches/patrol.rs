@@ -41,7 +41,8 @@ fn mixed_log() -> String {
 
 /// What stands between the rows: text without numbers of training.
 fn talk() -> String {
-    "2024-10-15 15:58:28,190 - INFO - Loading dataset shard 17 of 64 from /data/shards/part-00017.parquet\n".repeat(10_000)
+    "2024-10-15 15:58:28,190 - INFO - Loading dataset shard 17 of 64 from /data/shards/part-00017.parquet\n"
+        .repeat(10_000)
 }
 
 fn scanning(criterion: &mut Criterion) {
@@ -69,18 +70,8 @@ fn scanning(criterion: &mut Criterion) {
     group.bench_function("digest", |bencher| {
         bencher.iter(|| {
             let mut digest = Digest::new(Numbers::default(), Options::default());
-            let source = Source {
-                index: 0,
-                path: Path::new("train.log"),
-                head: "",
-                judged: 0,
-            };
-            let block = Block {
-                bytes: log.as_bytes(),
-                offset: 0,
-                line: 1,
-                part: Part::Whole,
-            };
+            let source = Source { index: 0, path: Path::new("train.log"), head: "", judged: 0 };
+            let block = Block { bytes: log.as_bytes(), offset: 0, line: 1, part: Part::Whole };
             digest.block(&source, &mut FileContext::default(), &block);
             black_box(digest.finish())
         });

@@ -89,7 +89,7 @@ pub struct Check {
 /// All checks, in the order in which people expect their findings: hard facts first.
 pub const CHECKS: &[Check] = &[
     Check { name: process::NAME, judge: process::check },
-    Check { name: words::NAME, judge: words::judge },
+    Check { name: words::NAME, judge: words::check },
     Check { name: nan::NAME, judge: nan::check },
     Check { name: silence::NAME, judge: silence::check },
     Check { name: log::NAME, judge: log::check },
@@ -120,8 +120,6 @@ pub struct Memory {
     pub process: process::ProcessMemory,
     /// When the log last brought something.
     pub silence: silence::SilenceMemory,
-    /// Log syndromes.
-    pub words: words::WordsMemory,
     /// Flat patrols.
     pub plateau: plateau::PlateauMemory,
     /// Checkpoints.
@@ -156,11 +154,11 @@ pub fn judge(context: &Context<'_>, memory: &mut Memory) -> Vec<Opinion> {
     let mut opinions: Vec<Opinion> = CHECKS.iter().flat_map(|check| (check.judge)(context, memory)).collect();
     if memory.ended_by_operator() {
         // What the log still says as it is torn down is no news, and what is open of it is over.
-        opinions.retain(|opinion| !matches!(opinion, Opinion::Holds(claim) if claim.scope == Scope::Attempt));
-        let words = context.open.iter().filter(|open| open.check == words::NAME);
-        opinions.extend(
-            words.map(|open| Opinion::Well(open.clone(), "the run was declared finished".to_owned())),
-        );
+        let stands = |opinion: &Opinion| !matches!(opinion, Opinion::Holds(claim) if claim.scope == Scope::Attempt && !claim.over);
+        opinions.retain(stands);
+        let over = context.open.iter().filter(|open| OF_THE_ATTEMPT.contains(&open.check.as_str()));
+        opinions
+            .extend(over.map(|open| Opinion::Well(open.clone(), "the run was declared finished".to_owned())));
     }
     process::remember(context, memory);
     memory.numbers = context.look.digest.numbers.clone();

@@ -33,24 +33,15 @@ pub struct WordsMemory {
 
 /// Judges the hits that this patrol read, and those that are still open.
 pub fn check(context: &Context<'_>, memory: &mut Memory) -> Vec<Opinion> {
-    let gone = context
-        .look
-        .process
-        .known()
-        .is_some_and(|process| match &process.found {
-            Found::Gone { .. } => true,
-            Found::Process(life) => matches!(life.state, 'Z' | 'X'),
-            Found::Ambiguous { .. } => false,
-        });
+    let gone = context.look.process.known().is_some_and(|process| match &process.found {
+        Found::Gone { .. } => true,
+        Found::Process(life) => matches!(life.state, 'Z' | 'X'),
+        Found::Ambiguous { .. } => false,
+    });
     judge(&context.look.digest, gone, context.open, &mut memory.words)
 }
 
-fn judge(
-    digest: &DigestFacts,
-    gone: bool,
-    open: &[Subject],
-    memory: &mut WordsMemory,
-) -> Vec<Opinion> {
+fn judge(digest: &DigestFacts, gone: bool, open: &[Subject], memory: &mut WordsMemory) -> Vec<Opinion> {
     memory.lead = digest.lead.clone().or(memory.lead.take());
     let mut opinions = Vec::new();
     let mut since = BTreeMap::new();
@@ -65,20 +56,10 @@ fn judge(
         }
     }
     for subject in open.iter().filter(|subject| subject.check == NAME) {
-        let hit_again = digest
-            .hits
-            .iter()
-            .find(|hits| hits.syndrome == subject.syndrome);
+        let hit_again = digest.hits.iter().find(|hits| hits.syndrome == subject.syndrome);
         let rows = match hit_again {
             Some(hits) => hits.rows_after,
-            None => {
-                memory
-                    .rows_since
-                    .get(&subject.syndrome)
-                    .copied()
-                    .unwrap_or(0)
-                    + digest.rows
-            }
+            None => memory.rows_since.get(&subject.syndrome).copied().unwrap_or(0) + digest.rows,
         };
         if rows >= ROWS_OF_PROGRESS && !gone {
             since.remove(&subject.syndrome);

@@ -11,8 +11,7 @@ mod words;
 pub use units::{Unit, unit};
 
 use super::Metric::{
-    self, GradNorm, Kl, Loss, LossScale, Lr, Perplexity, Reward, Step, TrainAccuracy, ValAccuracy,
-    ValLoss,
+    self, GradNorm, Kl, Loss, LossScale, Lr, Perplexity, Reward, Step, TrainAccuracy, ValAccuracy, ValLoss,
 };
 use words::{HELD_OUT, NEUTRAL, PARTS, POLICY, SETTINGS, SPELLINGS, TRAINING};
 

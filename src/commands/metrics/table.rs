@@ -38,12 +38,7 @@ pub(super) fn print(rows: &mut Rows, out: &mut impl Write) -> Result<(), Stop> {
     if !first.is_empty() {
         let _ = write!(text, "{:>8}", "line");
         for column in &columns {
-            let _ = write!(
-                text,
-                "  {:>width$}",
-                column.metric.name(),
-                width = column.width
-            );
+            let _ = write!(text, "  {:>width$}", column.metric.name(), width = column.width);
         }
         text.push('\n');
     }

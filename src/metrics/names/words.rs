@@ -158,23 +158,15 @@ pub(super) const SETTINGS: &[&str] = &[
 ];
 
 /// Words that make a metric one of held-out data.
-pub(super) const HELD_OUT: &[&str] = &[
-    "dev",
-    "eval",
-    "evaluation",
-    "heldout",
-    "test",
-    "val",
-    "valid",
-    "validation",
-];
+pub(super) const HELD_OUT: &[&str] =
+    &["dev", "eval", "evaluation", "heldout", "test", "val", "valid", "validation"];
 /// Words that make a metric one of training.
 pub(super) const TRAINING: &[&str] = &["tr", "train", "training"];
 /// Words that change nothing.
 pub(super) const NEUTRAL: &[&str] = &[
-    "average", "avg", "batch", "ce", "cross", "cur", "current", "epoch", "global", "is", "iter",
-    "lm", "mean", "mlm", "model", "overall", "per", "running", "smoothed", "step", "sum", "tok",
-    "token", "tot", "total", "was",
+    "average", "avg", "batch", "ce", "cross", "cur", "current", "epoch", "global", "is", "iter", "lm",
+    "mean", "mlm", "model", "overall", "per", "running", "smoothed", "step", "sum", "tok", "token", "tot",
+    "total", "was",
 ];
 /// Words that name the one part among several that is nearest to the training loss.
 pub(super) const POLICY: &[&str] = &["actor", "obj", "objective", "pg", "policy"];

@@ -174,31 +174,15 @@ fn push(record: &[u8], start: usize, end: usize, fields: &mut Vec<Field>) -> usi
     let attached_word = record.get(after).is_some_and(|byte| byte.is_ascii_alphabetic() || *byte == b'_');
     let slot = match (key.name(record), unit) {
         _ if attached_word => Slot::Number,
-        (Name::Metric(metric, rank), Some(Unit::Scale(scale))) => Slot::Value {
-            metric,
-            rank,
-            scale: scale * per,
-        },
-        (Name::Metric(metric, rank), None) => Slot::Value {
-            metric,
-            rank,
-            scale: per,
-        },
-        (_, Some(Unit::PerSecond)) => Slot::Value {
-            metric: Metric::Throughput,
-            rank: 3,
-            scale: 1.0,
-        },
-        (_, Some(Unit::SecondsPerStep(scale))) => Slot::Value {
-            metric: Metric::StepTimeS,
-            rank: 4,
-            scale,
-        },
-        (Name::Other, _) if total.is_some() && !key.strong => Slot::Value {
-            metric: Metric::Step,
-            rank: names::UNNAMED,
-            scale: 1.0,
-        },
+        (Name::Metric(metric, rank), Some(Unit::Scale(scale))) => {
+            Slot::Value { metric, rank, scale: scale * per }
+        }
+        (Name::Metric(metric, rank), None) => Slot::Value { metric, rank, scale: per },
+        (_, Some(Unit::PerSecond)) => Slot::Value { metric: Metric::Throughput, rank: 3, scale: 1.0 },
+        (_, Some(Unit::SecondsPerStep(scale))) => Slot::Value { metric: Metric::StepTimeS, rank: 4, scale },
+        (Name::Other, _) if total.is_some() && !key.strong => {
+            Slot::Value { metric: Metric::Step, rank: names::UNNAMED, scale: 1.0 }
+        }
         (Name::Other, unit) if key.start < key.end => {
             let scale = if let Some(Unit::Scale(scale)) = unit { scale * per } else { per };
             Slot::Other { scale }

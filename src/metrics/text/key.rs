@@ -33,10 +33,8 @@ impl Key {
                 break;
             }
         }
-        if let Some(quote) = at
-            .checked_sub(1)
-            .map(|before| record[before])
-            .filter(|byte| matches!(byte, b'"' | b'\''))
+        if let Some(quote) =
+            at.checked_sub(1).map(|before| record[before]).filter(|byte| matches!(byte, b'"' | b'\''))
         {
             let open = memchr::memrchr(quote, &record[..at - 1]);
             (key.start, key.end) = open.map_or((at, at), |open| (open + 1, at - 1));
@@ -56,11 +54,7 @@ impl Key {
 
     pub(super) fn name(&self, record: &[u8]) -> Name {
         let name = &record[self.start..self.end];
-        if name.starts_with(b"--") || name.is_empty() {
-            Name::Other
-        } else {
-            names::classify(name)
-        }
+        if name.starts_with(b"--") || name.is_empty() { Name::Other } else { names::classify(name) }
     }
 }
 
@@ -105,12 +99,8 @@ fn peel(record: &[u8], number: usize) -> usize {
             call -= 1;
         }
         let before = skip_back(record, call);
-        let of_a_value = VALUE_TYPES.contains(
-            &record[call..at - 1]
-                .rsplit(|byte| *byte == b'.')
-                .next()
-                .unwrap_or_default(),
-        );
+        let of_a_value = VALUE_TYPES
+            .contains(&record[call..at - 1].rsplit(|byte| *byte == b'.').next().unwrap_or_default());
         if of_a_value && before > 0 && matches!(record[before - 1], b':' | b'=') {
             return call;
         }
@@ -122,18 +112,12 @@ fn peel(record: &[u8], number: usize) -> usize {
 fn phrase(record: &[u8], end: usize) -> usize {
     let mut start = end;
     for _ in 0..SPACED_WORDS {
-        let gap = if start == end {
-            start
-        } else {
-            start - usize::from(start > 0 && record[start - 1] == b' ')
-        };
+        let gap =
+            if start == end { start } else { start - usize::from(start > 0 && record[start - 1] == b' ') };
         let mut at = gap;
         while at > 0
             && (record[at - 1].is_ascii_alphanumeric()
-                || matches!(
-                    record[at - 1],
-                    b'_' | b'.' | b'/' | b'-' | b'@' | b'#' | b'%'
-                )
+                || matches!(record[at - 1], b'_' | b'.' | b'/' | b'-' | b'@' | b'#' | b'%')
                 || record[at - 1] >= 0x80)
         {
             at -= 1;
@@ -141,10 +125,7 @@ fn phrase(record: &[u8], end: usize) -> usize {
         let word = &record[at..gap];
         if at == gap
             || start != end && gap == start
-            || word
-                .iter()
-                .find(|byte| byte.is_ascii_alphanumeric())
-                .is_some_and(u8::is_ascii_digit)
+            || word.iter().find(|byte| byte.is_ascii_alphanumeric()).is_some_and(u8::is_ascii_digit)
             || word.iter().all(|byte| matches!(byte, b'-' | b'.' | b'/'))
         {
             break;

@@ -304,9 +304,7 @@ fn resolve(context: &mut FileContext, record: &[u8], fields: &mut [Field]) -> bo
 /// An evaluation in front of the first step (`step 0: train loss 6.07, val loss 6.05`) is no row of
 /// training.
 fn first_step(record: &[u8], fields: &[Field], best: &[(u8, usize); super::METRICS]) -> bool {
-    fields
-        .get(best[Metric::Step as usize].1)
-        .is_some_and(|field| &record[field.start..field.end] == b"0")
+    fields.get(best[Metric::Step as usize].1).is_some_and(|field| &record[field.start..field.end] == b"0")
 }
 
 /// A total whose own step lost to another one is the total of something else.

@@ -136,23 +136,14 @@ impl FileContext {
         }
         if std::mem::take(&mut self.begin) {
             self.attempt += 1;
-            self.track = Track {
-                begun: true,
-                ..Track::default()
-            };
+            self.track = Track { begun: true, ..Track::default() };
         }
         // Validation lines and timers may count something else; only the loss's own rows are steps.
         let has_loss = values.get(Metric::Loss).is_some();
         self.loss_rows = (self.loss_rows + u8::from(has_loss)).min(ESTABLISHED);
         let counts = has_loss || self.loss_rank == u8::MAX;
         if let Some(step) = values.get(Metric::Step) {
-            if counts
-                && self.track.advance(
-                    step,
-                    values.get(Metric::Epoch),
-                    values.get(Metric::TotalSteps),
-                )
-            {
+            if counts && self.track.advance(step, values.get(Metric::Epoch), values.get(Metric::TotalSteps)) {
                 self.attempt += 1;
             }
             row.global_step = Some(self.track.base + step);
@@ -183,8 +174,8 @@ impl Track {
             return false;
         }
         let new_epoch = matches!((earlier, epoch), (Some(earlier), Some(epoch)) if epoch > earlier);
-        let complete = total
-            .is_some_and(|total| total > 0.0 && self.top >= 0.9 * total && step <= 0.1 * total);
+        let complete =
+            total.is_some_and(|total| total > 0.0 && self.top >= 0.9 * total && step <= 0.1 * total);
         if new_epoch
             || complete && !matches!((earlier, epoch), (Some(earlier), Some(epoch)) if epoch < earlier)
         {
@@ -198,13 +189,7 @@ impl Track {
             return false;
         }
         let same_event = self.begun;
-        *self = Self {
-            last: Some(step),
-            first: step,
-            top: step,
-            epoch: self.epoch,
-            ..Self::default()
-        };
+        *self = Self { last: Some(step), first: step, top: step, epoch: self.epoch, ..Self::default() };
         !same_event
     }
 }

@@ -37,11 +37,7 @@ impl Patrol<'_> {
             }
             Search::Closed(path, stat) => {
                 self.claim(&path, &stat);
-                self.ledger.keep_archive(FileMemory {
-                    at: reopenable(&path),
-                    stat,
-                    ..entry
-                });
+                self.ledger.keep_archive(FileMemory { at: reopenable(&path), stat, ..entry });
             }
             Search::Late => self.ledger.keep(entry),
             Search::Nowhere(_) => {}
@@ -109,9 +105,7 @@ impl Patrol<'_> {
         let path = self.path_of(&key);
         let around = self.around(&path, real.as_deref(), &seen);
         // Under a pattern that matches archives each of them is followed by the one before it.
-        let is_archive = bases(&path)
-            .iter()
-            .any(|base| self.member(&memory::key(base)).is_some());
+        let is_archive = bases(&path).iter().any(|base| self.member(&memory::key(base)).is_some());
         let mut between: Vec<&Neighbour> = around
             .iter()
             .filter(|n| {
@@ -169,10 +163,7 @@ impl Patrol<'_> {
                 Some(Found { path: neighbour.path.clone(), bytes, position })
             }
             Err(e) => {
-                let why = format!(
-                    "{}, which nobody read yet, cannot be read: {e}",
-                    neighbour.path.display()
-                );
+                let why = format!("{}, which nobody read yet, cannot be read: {e}", neighbour.path.display());
                 let log = self.path_of(key);
                 self.ledger.gap(&log, why);
                 None

@@ -55,9 +55,5 @@ pub(super) fn find(pattern: &Path) -> Result<Members, String> {
         }
     }
     paths.sort();
-    Ok(Members {
-        files: paths.into_iter().map(member).collect(),
-        globbed: true,
-        unreadable,
-    })
+    Ok(Members { files: paths.into_iter().map(member).collect(), globbed: true, unreadable })
 }

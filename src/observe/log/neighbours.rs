@@ -75,9 +75,7 @@ pub(super) fn oldest_first(generations: &mut [&Neighbour], before: Option<&Neigh
     let label = |n: &Neighbour| n.rotation.as_ref().map(|r| r.label.clone());
     if generations.iter().all(|n| number(n).is_some()) {
         generations.sort_by_key(|n| Reverse(number(n)));
-        if before
-            .and_then(number)
-            .is_some_and(|before| generations.iter().all(|n| number(n) > Some(before)))
+        if before.and_then(number).is_some_and(|before| generations.iter().all(|n| number(n) > Some(before)))
         {
             generations.reverse();
         }
@@ -167,22 +165,10 @@ fn names(directory: &Path, wanted: impl Fn(&str, u64) -> bool) -> Names {
 /// The logs that a file may be an archive of, by its name.
 pub(super) fn bases(path: &Path) -> Vec<PathBuf> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let extension = path
-        .extension()
-        .map(|e| format!(".{}", e.to_string_lossy()))
-        .unwrap_or_default();
-    let cuts = name
-        .match_indices(['.', '-', '_'])
-        .filter(|(at, _)| *at > 0);
-    let bases =
-        cuts.flat_map(|(at, _)| [name[..at].to_owned(), format!("{}{extension}", &name[..at])]);
-    let stem = |base: &str| {
-        Path::new(base)
-            .file_stem()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned()
-    };
+    let extension = path.extension().map(|e| format!(".{}", e.to_string_lossy())).unwrap_or_default();
+    let cuts = name.match_indices(['.', '-', '_']).filter(|(at, _)| *at > 0);
+    let bases = cuts.flat_map(|(at, _)| [name[..at].to_owned(), format!("{}{extension}", &name[..at])]);
+    let stem = |base: &str| Path::new(base).file_stem().unwrap_or_default().to_string_lossy().into_owned();
     bases
         .filter(|base| *base != name && rotation(base, &stem(base), &name).is_some())
         .map(|base| path.with_file_name(base))
@@ -249,14 +235,8 @@ mod tests {
 
     #[test]
     fn the_log_of_an_archive_is_told_by_its_name() {
-        assert_eq!(
-            bases(Path::new("/logs/train.log.2")),
-            [Path::new("/logs/train.log")]
-        );
-        assert_eq!(
-            bases(Path::new("train-20260101.log")),
-            [Path::new("train.log")]
-        );
+        assert_eq!(bases(Path::new("/logs/train.log.2")), [Path::new("/logs/train.log")]);
+        assert_eq!(bases(Path::new("train-20260101.log")), [Path::new("train.log")]);
         assert!(bases(Path::new("train.log")).is_empty());
     }
 

@@ -93,18 +93,9 @@ pub(super) fn run(
 }
 
 impl<'a> Patrol<'a> {
-    fn new(
-        members: &'a Members,
-        sink: &'a mut dyn Sink,
-        limits: &'a Limits,
-        entries: &[FileMemory],
-    ) -> Self {
-        let mut keys: Vec<&String> = members
-            .files
-            .iter()
-            .map(|m| &m.key)
-            .chain(entries.iter().map(|e| &e.path))
-            .collect();
+    fn new(members: &'a Members, sink: &'a mut dyn Sink, limits: &'a Limits, entries: &[FileMemory]) -> Self {
+        let mut keys: Vec<&String> =
+            members.files.iter().map(|m| &m.key).chain(entries.iter().map(|e| &e.path)).collect();
         keys.sort();
         keys.dedup();
         let first_look = entries.is_empty();
@@ -118,17 +109,9 @@ impl<'a> Patrol<'a> {
             due: HashSet::new(),
             carried: HashMap::new(),
             listed: Listed::new(members.globbed),
-            logs: entries
-                .iter()
-                .filter(|e| e.at.is_none() && !e.empty())
-                .map(|e| e.path.clone())
-                .collect(),
+            logs: entries.iter().filter(|e| e.at.is_none() && !e.empty()).map(|e| e.path.clone()).collect(),
             by_key: members.files.iter().map(|m| (m.key.as_str(), m)).collect(),
-            indices: keys
-                .into_iter()
-                .enumerate()
-                .map(|(index, key)| (key.clone(), index))
-                .collect(),
+            indices: keys.into_iter().enumerate().map(|(index, key)| (key.clone(), index)).collect(),
             inodes: HashSet::new(),
         }
     }
@@ -181,8 +164,7 @@ impl<'a> Patrol<'a> {
         match entry.find_in(&opened) {
             Ok(Some(position)) if !self.stands_elsewhere(&entry, member, &opened) => {
                 self.claim(&member.path, &opened.stat);
-                let (entry, _) =
-                    self.read_on(Bytes::Plain(opened), &member.path, position, entry, false);
+                let (entry, _) = self.read_on(Bytes::Plain(opened), &member.path, position, entry, false);
                 self.ledger.keep(entry);
                 None
             }
@@ -230,8 +212,7 @@ impl<'a> Patrol<'a> {
         }
         if self.pump.late() && !self.due.contains(&member.key) {
             self.ledger.backlog(opened.stat.size);
-            self.ledger
-                .report(&member.path, &FileMemory::default(), opened.stat.size, 0);
+            self.ledger.report(&member.path, &FileMemory::default(), opened.stat.size, 0);
             return;
         }
         let is_link = std::fs::symlink_metadata(&member.path).is_ok_and(|m| m.is_symlink());
@@ -253,16 +234,9 @@ impl<'a> Patrol<'a> {
     pub(super) fn lost(&mut self, mut entry: FileMemory, reasons: &[String]) -> bool {
         let present = self.member(&entry.path).is_some();
         if !entry.empty() && entry.missing_since.is_none() {
-            let because = if present {
-                "its content is another one"
-            } else {
-                "it is gone"
-            };
-            let reasons = if reasons.is_empty() {
-                String::new()
-            } else {
-                format!(" ({})", reasons.join("; "))
-            };
+            let because = if present { "its content is another one" } else { "it is gone" };
+            let reasons =
+                if reasons.is_empty() { String::new() } else { format!(" ({})", reasons.join("; ")) };
             let why = format!(
                 "{because}, and the old content from byte {} on is in no neighbour{reasons}",
                 entry.offset
@@ -285,11 +259,7 @@ impl<'a> Patrol<'a> {
         self.waiting.insert(entry.path.clone());
         // An empty one is not found again, and nobody wrote to it late.
         let waits_since = if entry.empty() { 0 } else { waits_since };
-        let entry = FileMemory {
-            at: None,
-            waits_since,
-            ..entry
-        };
+        let entry = FileMemory { at: None, waits_since, ..entry };
         let path = self.path_of(&entry.path);
         self.ledger.report(&path, &entry, entry.stat.size, 0);
         self.ledger.keep(entry);

@@ -51,18 +51,14 @@ impl Patrol<'_> {
     ) -> (FileMemory, bool) {
         let stat = bytes.opened().stat;
         let log = self.member(&entry.path).map_or(path, |member| &member.path);
-        let place = Place {
-            index: self.indices.get(&entry.path).copied().unwrap_or_default(),
-            path,
-        };
+        let place = Place { index: self.indices.get(&entry.path).copied().unwrap_or_default(), path };
         let before = self.pump.bytes;
         let judge = closed
             || self.limits.last_look
             || self.limits.process_gone
             || position.unchanged
             || self.is_quiet(&stat);
-        let seen =
-            position.unchanged && (position.judged == stat.size || position.offset == stat.size);
+        let seen = position.unchanged && (position.judged == stat.size || position.offset == stat.size);
         let mut finished = true;
         if seen {
             entry.stat = stat;
@@ -72,13 +68,8 @@ impl Patrol<'_> {
         } else {
             let run = match &mut bytes {
                 Bytes::Plain(opened) => {
-                    let mut span = Span {
-                        file: &opened.file,
-                        at: position.offset,
-                        end: stat.size,
-                    };
-                    self.pump
-                        .run(&mut span as &mut dyn Read, place, &mut position)
+                    let mut span = Span { file: &opened.file, at: position.offset, end: stat.size };
+                    self.pump.run(&mut span as &mut dyn Read, place, &mut position)
                 }
                 Bytes::Gzip(unpacked, _) => self.pump.run(unpacked.as_mut(), place, &mut position),
             };
@@ -111,18 +102,13 @@ impl Patrol<'_> {
         }
         entry.waits_since = 0;
         self.ledger.looked_at(&stat);
-        self.ledger
-            .report(log, &entry, stat.size, self.pump.bytes - before);
-        self.carried
-            .insert(entry.path.clone(), entry.context.clone());
+        self.ledger.report(log, &entry, stat.size, self.pump.bytes - before);
+        self.carried.insert(entry.path.clone(), entry.context.clone());
         (entry, finished)
     }
 
     fn is_quiet(&self, stat: &Stat) -> bool {
-        self.limits
-            .now
-            .signed_duration_since(DateTime::from_timestamp_nanos(stat.mtime))
-            > QUIET
+        self.limits.now.signed_duration_since(DateTime::from_timestamp_nanos(stat.mtime)) > QUIET
     }
 
     /// Reads a content to its end where it was found. Gives back what to remember, and whether it
@@ -130,8 +116,7 @@ impl Patrol<'_> {
     pub(super) fn finish_in(&mut self, found: Found, mut entry: FileMemory) -> (FileMemory, bool) {
         self.claim(&found.path, &found.bytes.opened().stat);
         entry.at = Some(String::new());
-        let (mut entry, finished) =
-            self.read_on(found.bytes, &found.path, found.position, entry, true);
+        let (mut entry, finished) = self.read_on(found.bytes, &found.path, found.position, entry, true);
         entry.at = reopenable(&found.path);
         (entry, finished)
     }

@@ -49,10 +49,8 @@ impl Patrol<'_> {
             // which may have been given to another file.
             return Search::Nowhere(Vec::new());
         }
-        let mut candidates: Vec<&Neighbour> = around
-            .iter()
-            .filter(|n| !self.claimed.contains(&n.path))
-            .collect();
+        let mut candidates: Vec<&Neighbour> =
+            around.iter().filter(|n| !self.claimed.contains(&n.path)).collect();
         candidates.sort_by_cached_key(|n| {
             let stale = n.stat.mtime < entry.stat.mtime;
             (!n.stat.same_file(&entry.stat), stale, n.age())
@@ -61,22 +59,13 @@ impl Patrol<'_> {
         for candidate in candidates {
             match self.look_into(candidate, entry) {
                 Ok(Look::Yes(bytes, position)) => {
-                    let found = Found {
-                        path: candidate.path.clone(),
-                        bytes,
-                        position,
-                    };
+                    let found = Found { path: candidate.path.clone(), bytes, position };
                     return Search::Found(Box::new(found), candidate.clone());
                 }
                 Ok(Look::Closed) => return Search::Closed(candidate.path.clone(), candidate.stat),
                 Ok(Look::Late) => return Search::Late,
-                Err(e)
-                    if candidate.rotation.is_some() && candidate.stat.mtime >= entry.stat.mtime =>
-                {
-                    reasons.push(format!(
-                        "{} cannot be searched: {e}",
-                        candidate.path.display()
-                    ));
+                Err(e) if candidate.rotation.is_some() && candidate.stat.mtime >= entry.stat.mtime => {
+                    reasons.push(format!("{} cannot be searched: {e}", candidate.path.display()));
                 }
                 Ok(Look::No) | Err(_) => {}
             }
@@ -91,34 +80,21 @@ impl Patrol<'_> {
         let opened = open(&candidate.path)?;
         if !candidate.is_gzip() {
             let position = entry.find_in(&opened)?;
-            return Ok(position.map_or(Look::No, |position| {
-                Look::Yes(Bytes::Plain(opened), position)
-            }));
+            return Ok(position.map_or(Look::No, |position| Look::Yes(Bytes::Plain(opened), position)));
         }
-        if entry.at.is_some()
-            && (opened.stat == entry.stat || gzip::ends_at_offset(&opened, entry)?)
-        {
+        if entry.at.is_some() && (opened.stat == entry.stat || gzip::ends_at_offset(&opened, entry)?) {
             return Ok(Look::Closed);
         }
-        Ok(
-            match gzip::find_in(&opened, entry, || self.pump.late_for_search())? {
-                Held::Yes(unpacked, position) => {
-                    Look::Yes(Bytes::Gzip(unpacked, opened), *position)
-                }
-                Held::No => Look::No,
-                Held::Late => Look::Late,
-            },
-        )
+        Ok(match gzip::find_in(&opened, entry, || self.pump.late_for_search())? {
+            Held::Yes(unpacked, position) => Look::Yes(Bytes::Gzip(unpacked, opened), *position),
+            Held::No => Look::No,
+            Held::Late => Look::Late,
+        })
     }
 
     /// Whether the log's old content stands beside it although the log begins like it: the inode
     /// says so, and so does a holder written since while what was read is no more than a banner.
-    pub(super) fn stands_elsewhere(
-        &self,
-        entry: &FileMemory,
-        member: &Member,
-        opened: &Opened,
-    ) -> bool {
+    pub(super) fn stands_elsewhere(&self, entry: &FileMemory, member: &Member, opened: &Opened) -> bool {
         let replaced = !opened.stat.same_file(&entry.stat);
         if opened.stat == entry.stat || entry.strong() && !replaced {
             return false;
@@ -126,15 +102,12 @@ impl Patrol<'_> {
         if entry.empty() {
             return true;
         }
-        let since = |n: &Neighbour| {
-            n.stat.mtime > entry.stat.mtime || replaced && n.stat.mtime == entry.stat.mtime
-        };
+        let since =
+            |n: &Neighbour| n.stat.mtime > entry.stat.mtime || replaced && n.stat.mtime == entry.stat.mtime;
         self.around(&member.path, entry.real.as_deref(), &entry.stat)
             .iter()
             .filter(|n| {
-                !self.claimed.contains(&n.path)
-                    && !n.stat.same_file(&opened.stat)
-                    && !self.is_known(&n.path)
+                !self.claimed.contains(&n.path) && !n.stat.same_file(&opened.stat) && !self.is_known(&n.path)
             })
             .filter(|n| n.stat.same_file(&entry.stat) || !entry.strong() && since(n))
             .any(|n| matches!(self.look_into(n, entry), Ok(Look::Yes(..))))
@@ -146,8 +119,7 @@ impl Patrol<'_> {
     }
 
     pub(super) fn path_of(&self, key: &str) -> PathBuf {
-        self.member(key)
-            .map_or_else(|| PathBuf::from(key), |member| member.path.clone())
+        self.member(key).map_or_else(|| PathBuf::from(key), |member| member.path.clone())
     }
 
     pub(super) fn around(&self, log: &Path, real: Option<&str>, seen: &Stat) -> Vec<Neighbour> {

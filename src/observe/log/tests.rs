@@ -172,9 +172,7 @@ impl Bench {
 
 /// `FROM 0`, `FROM 1`, …: enough of them are longer than any marker.
 fn lines(name: &str, count: usize) -> String {
-    let lines: Vec<String> = (0..count)
-        .map(|n| format!("{name} step {n} loss 2.{n:04}\n"))
-        .collect();
+    let lines: Vec<String> = (0..count).map(|n| format!("{name} step {n} loss 2.{n:04}\n")).collect();
     lines.concat()
 }
 

@@ -10,14 +10,8 @@ fn what_is_not_a_file_is_named_and_never_well() {
     let cases: [(&str, Make); 4] = [
         ("a directory", |path| fs::create_dir(path).unwrap()),
         ("a FIFO", |path| {
-            rustix::fs::mknodat(
-                rustix::fs::CWD,
-                path,
-                rustix::fs::FileType::Fifo,
-                rustix::fs::Mode::RUSR,
-                0,
-            )
-            .unwrap();
+            rustix::fs::mknodat(rustix::fs::CWD, path, rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR, 0)
+                .unwrap();
         }),
         ("a socket", |path| {
             drop(std::os::unix::net::UnixListener::bind(path).unwrap());
@@ -79,9 +73,8 @@ fn a_damaged_archive_is_read_as_far_as_it_goes_and_the_loss_is_said() {
     let mut bench = Bench::new();
     bench.append("train.log", lines("a", 30));
     bench.records();
-    let noise: Vec<String> = (0..20_000u64)
-        .map(|n| format!("{:x}\n", n.wrapping_mul(0x9e37_79b9_7f4a_7c15)))
-        .collect();
+    let noise: Vec<String> =
+        (0..20_000u64).map(|n| format!("{:x}\n", n.wrapping_mul(0x9e37_79b9_7f4a_7c15))).collect();
     bench.append("train.log", noise.concat());
     bench.rename("train.log", "train.log.1");
     bench.gzip("train.log.1", "train.log.1.gz");

@@ -197,8 +197,7 @@ impl World {
             }
             Act::Late => {
                 // An archive that was empty when it was rotated away is not known again.
-                let open =
-                    |(name, content): &&(String, Content)| !is_packed(name) && !content.is_empty();
+                let open = |(name, content): &&(String, Content)| !is_packed(name) && !content.is_empty();
                 if self.archives.first().as_ref().is_some_and(open) {
                     let line = self.line(5);
                     let (name, content) = &mut self.archives[0];
@@ -247,11 +246,7 @@ impl World {
     }
 
     fn patrol(&mut self, hurried: bool) {
-        let deadline = if hurried {
-            Instant::now()
-        } else {
-            Instant::now() + Duration::from_mins(10)
-        };
+        let deadline = if hurried { Instant::now() } else { Instant::now() + Duration::from_mins(10) };
         let now = DateTime::from_timestamp(self.time as i64, 0).unwrap();
         self.bench.limits = Limits { deadline, now, ..self.bench.limits };
         let existing: HashSet<String> =
