@@ -286,7 +286,6 @@ impl Scene {
 fn look(wall: DateTime<Utc>) -> Look {
     let file = FileFacts { path: "/runs/train.log".into(), offset: 0, size: 0, lines: 0, bytes_read: 0 };
     Look {
-        guard: crate::observe::guard::GuardFacts::default(),
         log: Observation::Known(LogFacts {
             files: vec![file],
             first_look: true,

@@ -19,8 +19,6 @@ fn what_is_not_a_file_is_named_and_never_well() {
         ("a device", |path| {
             std::os::unix::fs::symlink("/dev/null", path).unwrap();
         }),
-        ("a socket", |path| drop(std::os::unix::net::UnixListener::bind(path).unwrap())),
-        ("a device", |path| std::os::unix::fs::symlink("/dev/null", path).unwrap()),
     ];
     for (what, make) in cases {
         let mut bench = Bench::new();
