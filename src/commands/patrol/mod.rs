@@ -229,9 +229,15 @@ impl Patrol<'_> {
         state.save(&keep.store)
     }
 
-    /// The health file's sync makes the states beside it durable as well.
+    /// The health file's sync makes the states beside it durable as well. A patrol that read nothing
+    /// and told nothing loses nothing in a power cut that brings back the files before it.
     fn write_health(&self, keep: &Keep, outcomes: &[Outcome]) -> Result<()> {
         let named = self.args.runs.is_empty() && self.args.log.is_none();
+        let news = |outcome: &Outcome| {
+            let read = outcome.report.log.as_ref().is_some_and(|log| log.bytes_read > 0);
+            read || !outcome.report.findings.is_empty() || outcome.report.since_last_s.is_none()
+        };
+        let durable = outcomes.iter().any(news);
         let update = Update {
             runs: outcomes
                 .iter()
@@ -241,8 +247,14 @@ impl Patrol<'_> {
                 .collect(),
             only: named.then(|| self.config.runs.iter().map(|run| run.name.clone()).collect()),
             mode: outcomes.iter().fold(0o666, |mode, outcome| mode & outcome.mode),
+            durable,
         };
-        if !keep.store.holds(&self.config.health_file) {
+        let news = |outcome: &Outcome| {
+            let read = outcome.report.log.as_ref().is_some_and(|log| log.bytes_read > 0);
+            read || !outcome.report.findings.is_empty() || outcome.report.since_last_s.is_none()
+        };
+        let durable = outcomes.iter().any(news);
+        if durable && !keep.store.holds(&self.config.health_file) {
             keep.store.sync()?;
         }
         health::write(&keep.store, &self.config.health_file, update, self.clock.wall(), self.common.lock_wait)
