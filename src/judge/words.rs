@@ -5,7 +5,7 @@
 
 use super::{Context, Memory};
 use crate::finding::{Claim, Opinion, Scope, Severity, Subject};
-use crate::observe::digest::Hits;
+use crate::observe::digest::{DigestFacts, Hits};
 use crate::observe::process::Found;
 use crate::playbook::{self, Entry};
 use serde::{Deserialize, Serialize};
@@ -32,15 +32,17 @@ pub struct WordsMemory {
 }
 
 /// Judges the hits that this patrol read, and those that are still open.
-pub fn judge(ctx: &Context<'_>, memory: &mut Memory) -> Vec<Opinion> {
-    let memory = &mut memory.words;
-    let digest = &ctx.look.digest;
-    memory.lead = digest.lead.clone().or(memory.lead.take());
-    let gone = ctx.look.process.known().is_some_and(|process| match &process.found {
+pub fn judge(context: &Context<'_>, memory: &mut Memory) -> Vec<Opinion> {
+    let gone = context.look.process.known().is_some_and(|process| match &process.found {
         Found::Gone { .. } => true,
         Found::Process(life) => matches!(life.state, 'Z' | 'X'),
         Found::Ambiguous { .. } => false,
     });
+    opinions(&context.look.digest, gone, context.open, &mut memory.words)
+}
+
+fn opinions(digest: &DigestFacts, gone: bool, open: &[Subject], memory: &mut WordsMemory) -> Vec<Opinion> {
+    memory.lead = digest.lead.clone().or(memory.lead.take());
     let mut opinions = Vec::new();
     let mut since = BTreeMap::new();
     for hits in &digest.hits {
@@ -49,11 +51,14 @@ pub fn judge(ctx: &Context<'_>, memory: &mut Memory) -> Vec<Opinion> {
         };
         let over = hits.rows_after >= ROWS_OF_PROGRESS && !gone;
         opinions.push(claim(entry, hits, over).holds());
-        since.insert(hits.syndrome.clone(), hits.rows_after);
+        if !over {
+            since.insert(hits.syndrome.clone(), hits.rows_after);
+        }
     }
-    for subject in ctx.open.iter().filter(|subject| subject.check == NAME) {
-        let rows = match since.get(&subject.syndrome) {
-            Some(rows) => *rows,
+    for subject in open.iter().filter(|subject| subject.check == NAME) {
+        let hit_again = digest.hits.iter().find(|hits| hits.syndrome == subject.syndrome);
+        let rows = match hit_again {
+            Some(hits) => hits.rows_after,
             None => memory.rows_since.get(&subject.syndrome).copied().unwrap_or(0) + digest.rows,
         };
         if rows >= ROWS_OF_PROGRESS && !gone {
@@ -86,3 +91,6 @@ fn claim(entry: &Entry, hits: &Hits, over: bool) -> Claim {
     }
     claim.with("rows_after", hits.rows_after)
 }
+
+#[cfg(test)]
+mod tests;

@@ -20,7 +20,9 @@ pub fn candidates(bytes: &[u8]) -> Vec<usize> {
     let mut places = Vec::new();
     for search in SEARCHES.get_or_init(build) {
         match search {
-            Search::Packed(packed) => places.extend(packed.find_iter(bytes).map(|found| found.start())),
+            Search::Packed(packed) => {
+                places.extend(packed.find_iter(bytes).map(|found| found.start()));
+            }
             Search::Plain(literals) => {
                 for literal in literals {
                     places.extend(memmem::find_iter(bytes, literal));

@@ -187,6 +187,8 @@ impl Shape {
                     row.time = Some(time);
                     length
                 }
+                // The record's time may stand where the learnt one had other digits.
+                Taken::Clock if row.time.is_none() && times.read(rest).is_some() => return None,
                 Taken::Clock => clock(bytes, at)? - at,
                 Taken::Bar(end) => bar(bytes, at).filter(|found| bytes[*found] == end)? - at,
                 Taken::End => return ending(bytes, at),

@@ -257,12 +257,12 @@ fn renumber(template: &str, mut noise: u64) -> String {
         match letter {
             '0'..='9' => {
                 text.push(char::from(b'0' + (dice % 10) as u8));
-                if dice % 11 == 0 {
+                if dice.is_multiple_of(11) {
                     text.push('7');
                 }
             }
-            ' ' if dice % 5 == 0 => text.push_str("  "),
-            '.' if dice % 23 == 0 => {}
+            ' ' if dice.is_multiple_of(5) => text.push_str("  "),
+            '.' if dice.is_multiple_of(23) => {}
             letter => text.push(letter),
         }
     }

@@ -2,6 +2,7 @@
 //! file's memory, so that one that is split between two reads is one all the same.
 
 use serde::{Deserialize, Serialize};
+use std::fmt::Write;
 
 /// A traceback whose exception has not been printed yet.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -87,7 +88,7 @@ impl Trace {
         }
         let mut text = String::from_utf8_lossy(&text[..text.len().min(TEXT)]).trim_end().to_owned();
         if !self.frame.is_empty() {
-            text.push_str(&format!(" ({})", shorten(&self.frame)));
+            let _ = write!(text, " ({})", shorten(&self.frame));
         }
         Then::Exception(text)
     }

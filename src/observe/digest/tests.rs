@@ -1,4 +1,5 @@
 use super::*;
+use std::path::Path;
 
 /// One file of a run, read in blocks as the log reader gives them.
 struct Log {
