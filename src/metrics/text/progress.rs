@@ -26,6 +26,9 @@ pub struct FileContext {
     pub loss_name: String,
     /// Rows that carried it, up to [`ESTABLISHED`].
     loss_rows: u8,
+    /// Rows with a loss have a step of their own: an epoch is none.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    counts_steps: bool,
     /// Steps as the attempt counts them.
     track: Track,
     /// The next row begins an attempt: the run's process is another one.
@@ -52,6 +55,7 @@ impl Default for FileContext {
             loss_rank: u8::MAX,
             loss_name: String::new(),
             loss_rows: 0,
+            counts_steps: false,
             track: Track::default(),
             begin: false,
             tail_counted: false,
@@ -125,9 +129,10 @@ impl FileContext {
                 }
             }
         }
-        if values.get(Metric::Step).is_none()
-            && let Some(step) = self.step.or(values.get(Metric::Epoch))
-        {
+        let own = values.get(Metric::Step).or(self.step);
+        self.counts_steps |= own.is_some() && values.get(Metric::Loss).is_some();
+        let epoch = values.get(Metric::Epoch).filter(|_| !self.counts_steps);
+        if let Some(step) = own.or(epoch) {
             values.set(Metric::Step, step);
         }
         self.rows += 1;
