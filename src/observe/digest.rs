@@ -8,10 +8,10 @@ mod last;
 pub use facts::{DigestFacts, Hits, Options};
 
 use crate::finding::Occurrence;
+use crate::metrics::Metric;
 use crate::metrics::numbers::Numbers;
 use crate::metrics::text::trace::{Then, Trace};
 use crate::metrics::text::{Extractor, FileContext, records};
-use crate::metrics::{Metric, Row};
 use crate::observe::log::{Block, Part, Sink, Source};
 use crate::playbook::{self, PYTHON_TRACEBACK};
 use hits::{Found, Place};
