@@ -1,1 +1,13 @@
-fn main() {}
+//! The program as its users meet it: one file per behaviour, all in one binary.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod bad_input;
+mod cron;
+mod lifecycle;
+mod numbers;
+mod races;
+mod records;
+mod report;
+mod rotation;
+mod scene;
+mod state_files;
