@@ -4,6 +4,7 @@
 mod bad_input;
 mod cron;
 mod lifecycle;
+mod mistakes;
 mod numbers;
 mod races;
 mod records;

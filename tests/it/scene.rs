@@ -246,3 +246,24 @@ impl Reading {
         assert_eq!(self.rows_read, self.rows_written, "rows");
     }
 }
+
+/// Debian's Python with PyYAML and jsonschema reads `input`; what it prints.
+pub fn python(script: &str, input: &str) -> String {
+    let mut python = Command::new("/usr/bin/python3");
+    python.args(["-c", script]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut python = python.spawn().expect("/usr/bin/python3 is missing: `sh tests/run.sh` sets the machine up");
+    python.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+    let output = python.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}\n`sh tests/run.sh` installs python3-yaml and python3-jsonschema");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// Runs a shell script in a mount namespace of its own, where it may mount what it likes.
+pub fn in_own_mounts(scene: &Scene, script: &str) -> Answer {
+    let mut shell = Command::new("unshare");
+    let own = if rustix::process::geteuid().is_root() { "-m" } else { "-rm" };
+    shell.args([own, "sh", "-c", script]).current_dir(scene.path(""));
+    shell.env_clear().env("PATH", "/usr/bin:/bin:/usr/sbin:/sbin").env("HOME", scene.path(""));
+    shell.env("TRAINGUARD", BINARY).stdin(Stdio::null()).output().expect("unshare of util-linux").into()
+}
