@@ -105,9 +105,14 @@ pub fn healthy(from: u64, rows: u64) -> String {
 
 /// Waits until something holds; fails with its name after a minute.
 pub fn until(what: &str, holds: impl Fn() -> bool) {
+    within(Duration::from_secs(60), what, holds);
+}
+
+/// Waits until something holds; fails with its name once patience is at its end.
+pub fn within(patience: Duration, what: &str, holds: impl Fn() -> bool) {
     let begin = Instant::now();
     while !holds() {
-        assert!(begin.elapsed() < Duration::from_secs(60), "waited in vain until {what}");
+        assert!(begin.elapsed() < patience, "waited in vain until {what}");
         std::thread::sleep(Duration::from_millis(20));
     }
 }
