@@ -42,3 +42,15 @@ impl Error {
 
 /// Result of anything that can stop an invocation.
 pub type Result<T> = std::result::Result<T, Error>;
+
+/// The error with all its causes, in one line.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}

@@ -1,1 +1,41 @@
-fn main() {}
+//! `trainguard`: parse, call the library, print the error chain once, exit.
+
+use clap::Parser as _;
+use std::io::Write as _;
+use std::process::ExitCode;
+use trainguard::cli::Cli;
+use trainguard::clock::Clock;
+use trainguard::error::{Error, chain};
+use trainguard::finding::Severity;
+use trainguard::{commands, observe::probe};
+
+#[allow(clippy::disallowed_methods, reason = "the one place that reads the clock")]
+fn main() -> ExitCode {
+    let mut arguments = std::env::args_os();
+    if arguments.nth(1).is_some_and(|first| first == probe::ARGUMENT) {
+        probe::serve(&mut std::io::stdin().lock(), std::io::stdout());
+        return ExitCode::SUCCESS;
+    }
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are answers; anything else is 'unknown', never clap's 2: that is critical.
+            let code = if error.use_stderr() { Severity::Unknown.exit_code() } else { 0 };
+            drop(error.print());
+            return ExitCode::from(code);
+        }
+    };
+    let clock = Clock::read(cli.common.now.unwrap_or_else(chrono::Utc::now));
+    let mut out = std::io::stdout().lock();
+    let ended = commands::run(&cli, &clock, &mut out);
+    drop(out.flush());
+    match ended {
+        Ok(code) => ExitCode::from(code),
+        Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(error) => {
+            let mut stderr = std::io::stderr().lock();
+            drop(writeln!(stderr, "trainguard: {}", chain(&error)));
+            ExitCode::from(Severity::Unknown.exit_code())
+        }
+    }
+}

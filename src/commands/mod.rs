@@ -1,1 +1,74 @@
-//! One file per subcommand.
+//! One file per subcommand; each reads as its own story.
+
+pub mod ack;
+pub mod check;
+pub mod done;
+pub mod metrics;
+pub mod patrol;
+
+use crate::cli::{Cli, Command, Common};
+use crate::clock::Clock;
+use crate::config::{self, LoadArgs};
+use crate::error::{Error, Result};
+use crate::persist::lock::Lock;
+use crate::persist::state::{Loaded, State};
+use crate::persist::store::Store;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+/// Runs the command line; the exit code is the verdict's.
+pub fn run(cli: &Cli, clock: &Clock, out: &mut dyn Write) -> Result<u8> {
+    let common = &cli.common;
+    match &cli.command {
+        Command::Patrol(args) => patrol::run(args, common, clock, out),
+        Command::Ack(args) => ack::run(args, common, clock, out).map(|()| 0),
+        Command::Done(args) => done::run(args, common, clock, out).map(|()| 0),
+        Command::Metrics(args) => metrics::run(args, out).map(|()| 0),
+        Command::Check => check::run(common, out).map(|severity| severity.exit_code()),
+    }
+}
+
+/// What the environment and the common flags say to the config.
+pub(crate) fn load_args(common: &Common) -> Result<LoadArgs> {
+    let cwd = std::env::current_dir().map_err(Error::io("find", Path::new("the working directory")))?;
+    Ok(LoadArgs::new(common.config.clone(), common.state_dir.clone(), common.health_file.clone(), cwd))
+}
+
+/// A run whose state was found by name, under its lock: for `ack` and `done`.
+pub(crate) struct Named {
+    pub(crate) store: Store,
+    pub(crate) state: State,
+    _lock: Lock,
+}
+
+impl Named {
+    /// Finds a run's state: in the state directory of the config, of `--log`, of `--state-dir`, or
+    /// in `./.trainguard`.
+    pub(crate) fn find(run: &str, log: Option<&PathBuf>, common: &Common, clock: &Clock) -> Result<Self> {
+        let mut args = load_args(common)?;
+        let local = args.cwd.join(".trainguard");
+        args.log.clone_from(&log.cloned());
+        let directory = match (&common.state_dir, config::load(&args)) {
+            (Some(directory), _) => directory.clone(),
+            (None, Ok(config)) => config.state_dir,
+            (None, Err(Error::Usage(_))) => local,
+            (None, Err(error)) => return Err(error),
+        };
+        let unknown = || {
+            Error::Usage(format!(
+                "no run '{run}' is known in {}: give the name that the verdict prints, and --config, --state-dir or --log as the patrol has it",
+                directory.display()
+            ))
+        };
+        let store = Store::open_existing(&directory)?.ok_or_else(unknown)?;
+        if !State::exists(&store, run) {
+            return Err(unknown());
+        }
+        let lock = store.lock_run(run, common.lock_wait)?;
+        let Loaded { state, damage } = State::load_any(&store, run, None, clock.wall())?;
+        match damage {
+            None => Ok(Self { store, state, _lock: lock }),
+            Some(damage) => Err(Error::State(format!("{damage}: run a patrol first, then this command again"))),
+        }
+    }
+}

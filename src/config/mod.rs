@@ -1,11 +1,45 @@
 //! What the user typed, checked and made ready to use.
+//!
+//! [`load`](fn@load) finds the files, [`raw`] mirrors them, one file per section checks the values, and every
+//! mistake ends as `file:line:column` with its source line and what to do next.
 
+mod alerting;
+mod audit;
+mod bare;
+mod diagnose;
+mod document;
 pub mod duration;
+mod expand;
+mod files;
+mod load;
+mod locate;
+mod paths;
+mod raw;
+mod runs;
+mod section;
+#[cfg(test)]
+mod tests;
+mod thresholds;
+pub mod trust;
+
+pub use alerting::CHANNELS;
+pub use bare::BareLog;
+pub use expand::Env;
+pub use load::{EXAMPLE, LoadArgs, load};
+pub use paths::{is_glob, log_directory};
+pub use runs::{compile, name_fault};
+
+use crate::error::{Error, Result};
 
 use crate::finding::Severity;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
+
+/// The directory of the state, in the base.
+pub const STATE_DIR: &str = ".trainguard";
+/// The name of the health file where none is configured.
+pub const HEALTH_FILE: &str = "agent_health.yaml";
 
 /// A value and whether the user's own file set it: some thresholds mean more when they were chosen.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -39,6 +73,30 @@ pub struct Config {
     pub notes: Vec<String>,
     /// Whether commands may be run and signals sent on this config's word.
     pub trusted: bool,
+}
+
+impl Config {
+    /// The runs of these names, in the order of the file; all of them where no name is given.
+    ///
+    /// # Errors
+    /// A name that the config does not have, with the nearest that it has.
+    pub fn select(&self, names: &[String]) -> Result<Vec<&Run>> {
+        let known: Vec<&str> = self.runs.iter().map(|run| run.name.as_str()).collect();
+        for name in names.iter().filter(|name| !known.contains(&name.as_str())) {
+            let next = match (diagnose::nearest(name, &known), known.as_slice()) {
+                (_, []) => "the config has no runs".to_owned(),
+                (Some(near), _) => format!("did you mean `{near}`?"),
+                (None, _) => format!("there are {}", diagnose::listed(&known)),
+            };
+            return Err(Error::Usage(format!("there is no run `{name}`: {next}")));
+        }
+        let wanted = |run: &&Run| names.is_empty() || names.contains(&run.name);
+        Ok(self.runs.iter().filter(wanted).collect())
+    }
+}
+
+fn not_in_effect(key: &str) -> String {
+    format!("{key} is not in effect in this version")
 }
 
 /// `training:`.

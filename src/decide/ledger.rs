@@ -99,13 +99,9 @@ impl Ledger {
 
     /// Takes open findings as known: all, or those of one syndrome. Returns how many there were.
     pub fn acknowledge(&mut self, syndrome: Option<&str>, word: &Acknowledged) -> usize {
-        let matching = self
-            .open
-            .iter_mut()
-            .filter(|open| syndrome.is_none_or(|id| id == open.subject.syndrome));
-        matching
-            .map(|open| open.acknowledged = Some(word.clone()))
-            .count()
+        let matching =
+            self.open.iter_mut().filter(|open| syndrome.is_none_or(|id| id == open.subject.syndrome));
+        matching.map(|open| open.acknowledged = Some(word.clone())).count()
     }
 
     /// The worst severity that is open and not acknowledged.
@@ -118,9 +114,7 @@ impl Ledger {
 impl Open {
     /// Whether an operator's word is in effect.
     pub fn is_acknowledged(&self, now: DateTime<Utc>) -> bool {
-        self.acknowledged
-            .as_ref()
-            .is_some_and(|word| word.until.is_none_or(|until| now < until))
+        self.acknowledged.as_ref().is_some_and(|word| word.until.is_none_or(|until| now < until))
     }
 
     /// The key by which openings are counted.
@@ -146,20 +140,14 @@ impl Open {
             severity: self.severity,
             message: self.message.clone(),
             advice: self.advice.clone(),
-            signature: format!(
-                "{run}/{}",
-                Self::key(&self.subject, self.scope, self.attempt)
-            ),
+            signature: format!("{run}/{}", Self::key(&self.subject, self.scope, self.attempt)),
             state,
             since: self.since,
             count: self.count,
             occurrences,
             evidence: self.evidence.clone(),
             role: self.role,
-            acknowledged: self
-                .is_acknowledged(now)
-                .then(|| self.acknowledged.clone())
-                .flatten(),
+            acknowledged: self.is_acknowledged(now).then(|| self.acknowledged.clone()).flatten(),
         }
     }
 
@@ -194,10 +182,6 @@ impl Open {
         self.advice = claim.advice;
         self.evidence = claim.evidence;
         self.role = claim.role;
-        self.count += if claim.occasion.is_some() {
-            claim.hits
-        } else {
-            1
-        };
+        self.count += if claim.occasion.is_some() { claim.hits } else { 1 };
     }
 }

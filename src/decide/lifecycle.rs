@@ -42,17 +42,10 @@ pub struct Decision {
 
 /// Compares opinions with what is open; the ledger becomes the new one.
 pub fn decide(opinions: Vec<Opinion>, ledger: &mut Ledger, rules: &Rules<'_>) -> Decision {
-    let mut stage = Stage {
-        rules,
-        ledger,
-        findings: Vec::new(),
-        alerts: Vec::new(),
-        seen: Vec::new(),
-    };
+    let mut stage = Stage { rules, ledger, findings: Vec::new(), alerts: Vec::new(), seen: Vec::new() };
     stage.expire();
-    let (claims, well): (Vec<_>, Vec<_>) = opinions
-        .into_iter()
-        .partition(|opinion| matches!(opinion, Opinion::Holds(_)));
+    let (claims, well): (Vec<_>, Vec<_>) =
+        opinions.into_iter().partition(|opinion| matches!(opinion, Opinion::Holds(_)));
     for opinion in well {
         if let Opinion::Well(subject, why) = opinion {
             stage.resolve(&why, |open| {
@@ -63,9 +56,7 @@ pub fn decide(opinions: Vec<Opinion>, ledger: &mut Ledger, rules: &Rules<'_>) ->
     }
     if rules.progress {
         let why = format!("attempt {} of the run makes progress", rules.attempt);
-        stage.resolve(&why, |open| {
-            open.scope == Scope::Attempt && open.attempt < rules.attempt
-        });
+        stage.resolve(&why, |open| open.scope == Scope::Attempt && open.attempt < rules.attempt);
     }
     for opinion in claims {
         if let Opinion::Holds(claim) = opinion {
@@ -93,42 +84,30 @@ impl Stage<'_> {
     fn expire(&mut self) {
         let quiet = delta(self.rules.reopen_quiet);
         let now = self.rules.now;
+        self.ledger.recent.retain(|recent| recent.untold_since.is_some() || now - recent.resolved <= quiet);
         self.ledger
-            .recent
-            .retain(|recent| recent.untold_since.is_some() || now - recent.resolved <= quiet);
-        self.ledger.openings.retain(|_, openings| {
-            openings
-                .attempt
-                .is_none_or(|attempt| attempt >= self.rules.attempt)
-        });
+            .openings
+            .retain(|_, openings| openings.attempt.is_none_or(|attempt| attempt >= self.rules.attempt));
     }
 
     fn resolve(&mut self, why: &str, ends: impl Fn(&Open) -> bool) {
         let now = self.rules.now;
-        let (over, open): (Vec<_>, Vec<_>) = std::mem::take(&mut self.ledger.open)
-            .into_iter()
-            .partition(|open| ends(open));
+        let (over, open): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.ledger.open).into_iter().partition(|open| ends(open));
         self.ledger.open = open;
         for mut old in over {
             let was = old.message.clone();
             old.message = format!("{why} (it was: {was})");
-            self.findings
-                .push(old.finding(self.rules.run, Standing::Resolved, Vec::new(), now));
+            self.findings.push(old.finding(self.rules.run, Standing::Resolved, Vec::new(), now));
             let untold_since = old.untold_since.take();
             if untold_since.is_none() {
                 let mut alert = self.alert(&old, Transition::Resolved, "");
                 alert.severity = old.told;
                 self.alerts.push(alert);
             }
-            self.ledger
-                .recent
-                .retain(|recent| recent.was.subject != old.subject);
+            self.ledger.recent.retain(|recent| recent.was.subject != old.subject);
             old.message = was;
-            self.ledger.recent.push(Recent {
-                resolved: now,
-                untold_since,
-                was: old,
-            });
+            self.ledger.recent.push(Recent { resolved: now, untold_since, was: old });
         }
         let excess = self.ledger.recent.len().saturating_sub(RECENT_MAX);
         self.ledger.recent.drain(..excess);
@@ -153,12 +132,7 @@ impl Stage<'_> {
         claim.severity = Severity::Info;
         let occurrences = std::mem::take(&mut claim.occurrences);
         let open = Open::new(claim, self.rules.attempt, String::new(), self.rules.now);
-        self.findings.push(open.finding(
-            self.rules.run,
-            Standing::History,
-            occurrences,
-            self.rules.now,
-        ));
+        self.findings.push(open.finding(self.rules.run, Standing::History, occurrences, self.rules.now));
     }
 
     fn still_holds(&mut self, index: usize, key: String, claim: Claim) {
@@ -177,8 +151,7 @@ impl Stage<'_> {
             let alert = self.alert(&open, Transition::Worsened, open.severity.word());
             self.alerts.push(alert);
         }
-        self.findings
-            .push(open.finding(self.rules.run, Standing::Ongoing, occurrences, now));
+        self.findings.push(open.finding(self.rules.run, Standing::Ongoing, occurrences, now));
         self.seen.push(key);
     }
 
@@ -192,11 +165,7 @@ impl Stage<'_> {
             Some(of_the_log) => of_the_log,
             None => format!("{}/{key}/{number}", self.rules.lineage),
         };
-        let again = self
-            .ledger
-            .recent
-            .iter()
-            .position(|recent| recent.was.subject == claim.subject);
+        let again = self.ledger.recent.iter().position(|recent| recent.was.subject == claim.subject);
         let before = again.map(|index| self.ledger.recent.remove(index));
         let occurrences = claim.occurrences.clone();
         let mut open = Open::new(claim, self.rules.attempt, occasion, now);
@@ -208,8 +177,7 @@ impl Stage<'_> {
             let alert = self.alert(&open, Transition::Opened, "");
             self.alerts.push(alert);
         }
-        self.findings
-            .push(open.finding(self.rules.run, Standing::New, occurrences, now));
+        self.findings.push(open.finding(self.rules.run, Standing::New, occurrences, now));
         self.seen.push(key);
         // Beyond the cap it is reported and counts for the exit code, and is told anew next time.
         if self.ledger.open.len() < OPEN_MAX {
@@ -250,11 +218,8 @@ impl Stage<'_> {
         }
         for open in due {
             let mut alert = self.alert(&open, Transition::Reminder, &open.reminders.to_string());
-            alert.message = format!(
-                "{} (open since {})",
-                open.message,
-                open.since.format("%Y-%m-%d %H:%M UTC")
-            );
+            alert.message =
+                format!("{} (open since {})", open.message, open.since.format("%Y-%m-%d %H:%M UTC"));
             self.alerts.push(alert);
         }
     }
@@ -263,19 +228,10 @@ impl Stage<'_> {
     /// as makes an opening a reopening: a crash loop is one story, and a run that stays down is told.
     fn roll_up(&mut self) {
         let (now, quiet) = (self.rules.now, delta(self.rules.reopen_quiet));
-        let waited =
-            |since: &Option<DateTime<Utc>>| since.is_some_and(|since| now - since >= quiet);
+        let waited = |since: &Option<DateTime<Utc>>| since.is_some_and(|since| now - since >= quiet);
         let due = !self.alerts.is_empty()
-            || self
-                .ledger
-                .open
-                .iter()
-                .any(|open| waited(&open.untold_since))
-            || self
-                .ledger
-                .recent
-                .iter()
-                .any(|recent| waited(&recent.untold_since));
+            || self.ledger.open.iter().any(|open| waited(&open.untold_since))
+            || self.ledger.recent.iter().any(|recent| waited(&recent.untold_since));
         if !due {
             return;
         }
@@ -301,16 +257,8 @@ impl Stage<'_> {
             } else {
                 format!("{} times again", open.reopened)
             };
-            let over = if transition == Transition::Resolved {
-                " and is over"
-            } else {
-                ""
-            };
-            alert.message = format!(
-                "{} ({times} since {}{over})",
-                open.message,
-                since.format("%H:%M UTC")
-            );
+            let over = if transition == Transition::Resolved { " and is over" } else { "" };
+            alert.message = format!("{} ({times} since {}{over})", open.message, since.format("%H:%M UTC"));
             self.alerts.push(alert);
         }
     }
@@ -350,28 +298,12 @@ impl Stage<'_> {
                 Standing::Resolved => 2,
                 Standing::History => 3,
             };
-            let line = finding
-                .occurrences
-                .first()
-                .map_or(u64::MAX, |occurrence| occurrence.line);
-            (
-                life,
-                Reverse(finding.severity),
-                finding.role,
-                finding.since,
-                line,
-            )
+            let line = finding.occurrences.first().map_or(u64::MAX, |occurrence| occurrence.line);
+            (life, Reverse(finding.severity), finding.role, finding.since, line)
         });
         let counting = self.findings.iter().filter(|finding| finding.counts());
-        let severity = counting
-            .map(|finding| finding.severity)
-            .max()
-            .unwrap_or_default();
-        Decision {
-            findings: self.findings,
-            alerts: self.alerts,
-            severity,
-        }
+        let severity = counting.map(|finding| finding.severity).max().unwrap_or_default();
+        Decision { findings: self.findings, alerts: self.alerts, severity }
     }
 }
 

@@ -36,22 +36,12 @@ impl Guard {
 }
 
 fn told(decision: &Decision) -> Vec<(Transition, Severity)> {
-    decision
-        .alerts
-        .iter()
-        .map(|alert| (alert.transition, alert.severity))
-        .collect()
+    decision.alerts.iter().map(|alert| (alert.transition, alert.severity)).collect()
 }
 
 fn dead(severity: Severity) -> Opinion {
-    Claim::new(
-        Subject::new("process", "process_dead"),
-        Scope::Attempt,
-        severity,
-        "process 7 is gone",
-        "look",
-    )
-    .holds()
+    Claim::new(Subject::new("process", "process_dead"), Scope::Attempt, severity, "process 7 is gone", "look")
+        .holds()
 }
 
 fn disk(severity: Severity) -> Opinion {
@@ -96,67 +86,36 @@ fn worse_is_told_and_better_is_not() {
         told(&guard.patrol(30, vec![disk(Severity::Critical)])),
         [(Transition::Worsened, Severity::Critical)]
     );
-    assert!(
-        guard
-            .patrol(60, vec![disk(Severity::Warning)])
-            .alerts
-            .is_empty()
-    );
-    assert!(
-        guard
-            .patrol(90, vec![disk(Severity::Critical)])
-            .alerts
-            .is_empty()
-    );
+    assert!(guard.patrol(60, vec![disk(Severity::Warning)]).alerts.is_empty());
+    assert!(guard.patrol(90, vec![disk(Severity::Critical)]).alerts.is_empty());
 }
 
 #[test]
 fn a_reminder_comes_once_a_day_and_has_its_own_id() {
     let mut guard = Guard::default();
     let opened = guard.patrol(0, vec![dead(Severity::Critical)]);
-    assert!(
-        guard
-            .patrol(23 * 60, vec![dead(Severity::Critical)])
-            .alerts
-            .is_empty()
-    );
+    assert!(guard.patrol(23 * 60, vec![dead(Severity::Critical)]).alerts.is_empty());
     let first = guard.patrol(24 * 60, vec![dead(Severity::Critical)]);
     let second = guard.patrol(48 * 60, vec![dead(Severity::Critical)]);
     assert_eq!(told(&first), [(Transition::Reminder, Severity::Critical)]);
-    let ids: BTreeSet<_> = [opened, first, second]
-        .iter()
-        .map(|decision| decision.alerts[0].id.clone())
-        .collect();
+    let ids: BTreeSet<_> =
+        [opened, first, second].iter().map(|decision| decision.alerts[0].id.clone()).collect();
     assert_eq!(ids.len(), 3);
 }
 
 #[test]
-fn an_acknowledged_finding_is_visible_does_not_count_and_comes_back_when_it_worsens_or_its_time_is_over()
- {
+fn an_acknowledged_finding_is_visible_does_not_count_and_comes_back_when_it_worsens_or_its_time_is_over() {
     let mut guard = Guard::default();
     guard.patrol(0, vec![disk(Severity::Warning)]);
     let until = Some(start() + TimeDelta::hours(2));
     assert_eq!(
-        guard.ledger.acknowledge(
-            Some("disk_low"),
-            &Acknowledged {
-                at: start(),
-                until,
-                note: None
-            }
-        ),
+        guard.ledger.acknowledge(Some("disk_low"), &Acknowledged { at: start(), until, note: None }),
         1
     );
     let quiet = guard.patrol(60, vec![disk(Severity::Warning)]);
     assert_eq!(quiet.severity, Severity::Ok);
     assert!(quiet.findings[0].acknowledged.is_some());
-    assert_eq!(
-        guard
-            .clone()
-            .patrol(121, vec![disk(Severity::Warning)])
-            .severity,
-        Severity::Warning
-    );
+    assert_eq!(guard.clone().patrol(121, vec![disk(Severity::Warning)]).severity, Severity::Warning);
     let worse = guard.patrol(90, vec![disk(Severity::Critical)]);
     assert_eq!(worse.severity, Severity::Critical);
     assert_eq!(told(&worse), [(Transition::Worsened, Severity::Critical)]);
@@ -164,10 +123,7 @@ fn an_acknowledged_finding_is_visible_does_not_count_and_comes_back_when_it_wors
 
 #[test]
 fn a_new_attempt_that_makes_progress_ends_the_old_ones_troubles_but_not_the_disks() {
-    let mut guard = Guard {
-        attempt: 1,
-        ..Guard::default()
-    };
+    let mut guard = Guard { attempt: 1, ..Guard::default() };
     guard.patrol(0, vec![dead(Severity::Critical), disk(Severity::Warning)]);
     guard.attempt = 2;
     let starting = guard.patrol(30, vec![well("process", "process_dead")]);
@@ -181,11 +137,7 @@ fn a_new_attempt_that_makes_progress_ends_the_old_ones_troubles_but_not_the_disk
 
 #[test]
 fn a_crash_loop_is_one_story() {
-    let mut guard = Guard {
-        attempt: 1,
-        progress: true,
-        ..Guard::default()
-    };
+    let mut guard = Guard { attempt: 1, progress: true, ..Guard::default() };
     let mut messages = Vec::new();
     for minute in 0..60 {
         // It dies at once and is restarted with progress five minutes later.
@@ -200,11 +152,7 @@ fn a_crash_loop_is_one_story() {
     let words: Vec<_> = messages.iter().map(|alert| alert.transition).collect();
     assert_eq!(words[..2], [Transition::Opened, Transition::Resolved]);
     assert!(words.len() <= 5, "{words:?}");
-    assert!(
-        messages[2].message.contains("times again"),
-        "{}",
-        messages[2].message
-    );
+    assert!(messages[2].message.contains("times again"), "{}", messages[2].message);
 }
 
 #[test]
@@ -212,23 +160,10 @@ fn a_run_that_comes_down_again_and_stays_down_is_told_within_the_quiet_time() {
     let mut guard = Guard::default();
     guard.patrol(0, vec![dead(Severity::Critical)]);
     guard.patrol(10, vec![well("process", "process_dead")]);
-    assert!(
-        guard
-            .patrol(20, vec![dead(Severity::Critical)])
-            .alerts
-            .is_empty()
-    );
+    assert!(guard.patrol(20, vec![dead(Severity::Critical)]).alerts.is_empty());
     let told_at_last = guard.patrol(50, vec![dead(Severity::Critical)]);
-    assert_eq!(
-        told(&told_at_last),
-        [(Transition::Opened, Severity::Critical)]
-    );
-    assert!(
-        guard
-            .patrol(51, vec![dead(Severity::Critical)])
-            .alerts
-            .is_empty()
-    );
+    assert_eq!(told(&told_at_last), [(Transition::Opened, Severity::Critical)]);
+    assert!(guard.patrol(51, vec![dead(Severity::Critical)]).alerts.is_empty());
 }
 
 #[test]
@@ -245,22 +180,14 @@ fn what_was_over_before_it_was_read_is_history_and_never_told() {
     let decision = Guard::default().patrol(0, vec![claim.holds()]);
     assert!(decision.alerts.is_empty());
     let finding = &decision.findings[0];
-    assert_eq!(
-        (finding.state, finding.severity, finding.count),
-        (Standing::History, Severity::Info, 3)
-    );
+    assert_eq!((finding.state, finding.severity, finding.count), (Standing::History, Severity::Info, 3));
     assert_eq!(decision.severity, Severity::Ok);
 }
 
 #[test]
 fn the_headline_is_the_worst_that_counts_and_a_cause_before_its_echo() {
-    let mut echo = Claim::new(
-        Subject::new("process", "process_dead"),
-        Scope::Attempt,
-        Severity::Critical,
-        "gone",
-        "",
-    );
+    let mut echo =
+        Claim::new(Subject::new("process", "process_dead"), Scope::Attempt, Severity::Critical, "gone", "");
     echo.role = crate::finding::Role::Confirmation;
     let cause = Claim::new(
         Subject::new("words", "cuda_oom"),
@@ -269,15 +196,8 @@ fn the_headline_is_the_worst_that_counts_and_a_cause_before_its_echo() {
         "out of memory",
         "",
     );
-    let decision = Guard::default().patrol(
-        0,
-        vec![disk(Severity::Warning), echo.holds(), cause.holds()],
-    );
-    let order: Vec<_> = decision
-        .findings
-        .iter()
-        .map(|finding| finding.syndrome.as_str())
-        .collect();
+    let decision = Guard::default().patrol(0, vec![disk(Severity::Warning), echo.holds(), cause.holds()]);
+    let order: Vec<_> = decision.findings.iter().map(|finding| finding.syndrome.as_str()).collect();
     assert_eq!(order, ["cuda_oom", "process_dead", "disk_low"]);
 }
 
@@ -288,29 +208,12 @@ fn sight() -> impl Strategy<Value = Vec<Option<u8>>> {
 
 fn opinions(sight: &[Option<u8>]) -> Vec<Opinion> {
     let subject = |index: usize| Subject::new("check", &format!("s{index}"));
-    let seen = sight
-        .iter()
-        .enumerate()
-        .filter_map(|(index, level)| level.map(|level| (index, level)));
+    let seen = sight.iter().enumerate().filter_map(|(index, level)| level.map(|level| (index, level)));
     seen.map(|(index, level)| match level {
         0 => Opinion::Well(subject(index), "well".to_owned()),
         1 => Claim::new(subject(index), Scope::Surroundings, Severity::Info, "m", "").holds(),
-        2 => Claim::new(
-            subject(index),
-            Scope::Surroundings,
-            Severity::Warning,
-            "m",
-            "",
-        )
-        .holds(),
-        _ => Claim::new(
-            subject(index),
-            Scope::Surroundings,
-            Severity::Critical,
-            "m",
-            "",
-        )
-        .holds(),
+        2 => Claim::new(subject(index), Scope::Surroundings, Severity::Warning, "m", "").holds(),
+        _ => Claim::new(subject(index), Scope::Surroundings, Severity::Critical, "m", "").holds(),
     })
     .collect()
 }

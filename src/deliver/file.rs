@@ -52,12 +52,7 @@ fn line(entry: &Entry) -> String {
     let time = alert.time.format("%Y-%m-%dT%H:%M:%SZ");
     let severity = alert.severity.word().to_uppercase();
     let message = one_line(&alert.message);
-    format!(
-        "{time} {severity} {} {} {} {message}\n",
-        alert.run,
-        alert.transition.word(),
-        alert.syndrome
-    )
+    format!("{time} {severity} {} {} {} {message}\n", alert.run, alert.transition.word(), alert.syndrome)
 }
 
 fn append(path: &Path, line: &str, mode: u32) -> io::Result<()> {
@@ -70,17 +65,10 @@ fn append(path: &Path, line: &str, mode: u32) -> io::Result<()> {
         | OFlags::NOFOLLOW
         | OFlags::CLOEXEC
         | OFlags::NONBLOCK;
-    let mut file = File::from(rustix::fs::open(
-        path,
-        flags,
-        Mode::from_raw_mode(FILE_MODE & mode),
-    )?);
+    let mut file = File::from(rustix::fs::open(path, flags, Mode::from_raw_mode(FILE_MODE & mode))?);
     let meta = file.metadata()?;
     if !meta.is_file() {
-        return Err(io::Error::new(
-            io::ErrorKind::InvalidInput,
-            "it is not a regular file",
-        ));
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"));
     }
     let narrowed = meta.permissions().mode() & 0o777 & (mode | 0o600);
     if narrowed != meta.permissions().mode() & 0o777 {
@@ -92,14 +80,8 @@ fn append(path: &Path, line: &str, mode: u32) -> io::Result<()> {
         return Ok(());
     }
     let torn = tail.last().is_some_and(|&byte| byte != b'\n');
-    let text = if torn {
-        format!("\n{line}")
-    } else {
-        line.to_owned()
-    };
-    let written = file
-        .write_all(text.as_bytes())
-        .and_then(|()| file.sync_data());
+    let text = if torn { format!("\n{line}") } else { line.to_owned() };
+    let written = file.write_all(text.as_bytes()).and_then(|()| file.sync_data());
     if written.is_err() && file.metadata()?.len() < size + text.len() as u64 {
         // Half a line helps nobody, and the whole one comes with the next attempt.
         file.set_len(size)?;

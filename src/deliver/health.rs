@@ -32,17 +32,8 @@ pub struct Update {
 }
 
 /// Writes the entries into the health file; no other patrol's entry is lost.
-pub fn write(
-    store: &Store,
-    path: &Path,
-    update: Update,
-    now: DateTime<Utc>,
-    wait: Duration,
-) -> Result<()> {
-    if let Some(parent) = path
-        .parent()
-        .filter(|parent| !parent.as_os_str().is_empty())
-    {
+pub fn write(store: &Store, path: &Path, update: Update, now: DateTime<Utc>, wait: Duration) -> Result<()> {
+    if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
         std::fs::create_dir_all(parent).map_err(Error::io("create the directory", parent))?;
     }
     let mut lock = path.as_os_str().to_owned();
@@ -57,53 +48,31 @@ pub fn write(
         runs.retain(|name, _| only.contains(name));
     }
     runs.extend(update.runs);
-    runs.iter_mut()
-        .for_each(|(_, entry)| mark_overdue(entry, now));
+    runs.iter_mut().for_each(|(_, entry)| mark_overdue(entry, now));
     let text = render(&document(&runs, now));
-    store.write_with_mode(
-        path,
-        text.as_bytes(),
-        narrowest & update.mode & FILE_MODE | 0o600,
-    )
+    store.write_with_mode(path, text.as_bytes(), narrowest & update.mode & FILE_MODE | 0o600)
 }
 
 /// Present entries. A file that does not parse holds nothing worth keeping: every patrol writes
 /// its entry anew.
 fn read(path: &Path) -> Map<String, Value> {
     let small = std::fs::metadata(path).is_ok_and(|meta| meta.is_file() && meta.len() <= SIZE_MAX);
-    let text = if small {
-        std::fs::read_to_string(path).unwrap_or_default()
-    } else {
-        String::new()
-    };
+    let text = if small { std::fs::read_to_string(path).unwrap_or_default() } else { String::new() };
     let document: Value = serde_yaml::from_str(&text).unwrap_or_default();
-    document
-        .get("runs")
-        .and_then(Value::as_object)
-        .cloned()
-        .unwrap_or_default()
+    document.get("runs").and_then(Value::as_object).cloned().unwrap_or_default()
 }
 
 fn mark_overdue(entry: &mut Value, now: DateTime<Utc>) {
-    let finished = matches!(
-        entry.get("phase").and_then(Value::as_str),
-        Some("finished" | "done" | "ended" | "failed")
-    );
+    let finished =
+        matches!(entry.get("phase").and_then(Value::as_str), Some("finished" | "done" | "ended" | "failed"));
     let due = time(entry, "next_patrol_by");
     if finished || due.is_none_or(|due| due >= now) {
         return;
     }
-    let since = entry
-        .get("updated_at")
-        .and_then(Value::as_str)
-        .unwrap_or("an unknown time")
-        .to_owned();
+    let since = entry.get("updated_at").and_then(Value::as_str).unwrap_or("an unknown time").to_owned();
     if let Some(entry) = entry.as_object_mut() {
         entry.insert("status".to_owned(), "UNKNOWN".into());
-        entry.insert(
-            "overdue".to_owned(),
-            format!("not patrolled since {since}").into(),
-        );
+        entry.insert("overdue".to_owned(), format!("not patrolled since {since}").into());
     }
 }
 
@@ -117,12 +86,9 @@ fn document(runs: &Map<String, Value>, now: DateTime<Utc>) -> Value {
         .filter_map(|entry| entry.get("status")?.as_str())
         .max_by_key(|status| rank(status))
         .unwrap_or("OK");
-    let unfinished = runs
-        .values()
-        .filter(|entry| entry.get("phase").and_then(Value::as_str) != Some("finished"));
-    let next = unfinished
-        .filter_map(|entry| time(entry, "next_patrol_by"))
-        .min();
+    let unfinished =
+        runs.values().filter(|entry| entry.get("phase").and_then(Value::as_str) != Some("finished"));
+    let next = unfinished.filter_map(|entry| time(entry, "next_patrol_by")).min();
     let mut document = Map::new();
     document.insert("schema".to_owned(), SCHEMA.into());
     document.insert("status".to_owned(), worst.into());
@@ -211,11 +177,7 @@ fn float(value: f64) -> String {
     match text.split_once('e') {
         None => text,
         Some((digits, exponent)) => {
-            let digits = if digits.contains('.') {
-                digits.to_owned()
-            } else {
-                format!("{digits}.0")
-            };
+            let digits = if digits.contains('.') { digits.to_owned() } else { format!("{digits}.0") };
             let sign = if exponent.starts_with('-') { "" } else { "+" };
             format!("{digits}e{sign}{exponent}")
         }
@@ -265,11 +227,7 @@ mod tests {
             &json!({"no": ["on", "12:30", "2026-01-01", "!tag", "\u{85}\u{7f}é"], "empty": {}, "none": null}),
         );
         let back: Value = serde_yaml::from_str(&text).unwrap();
-        assert_eq!(
-            back["no"],
-            json!(["on", "12:30", "2026-01-01", "!tag", "\u{85}\u{7f}é"]),
-            "{text}"
-        );
+        assert_eq!(back["no"], json!(["on", "12:30", "2026-01-01", "!tag", "\u{85}\u{7f}é"]), "{text}");
         assert!(text.contains("\\u0085\\u007f"), "{text}");
     }
 
@@ -280,8 +238,7 @@ mod tests {
         mark_overdue(&mut entry, now);
         assert_eq!(entry["status"], "UNKNOWN");
         assert_eq!(entry["overdue"], "not patrolled since 2026-01-01T00:00:00Z");
-        let mut done =
-            json!({"status": "OK", "phase": "finished", "next_patrol_by": "2026-01-01T01:00:00Z"});
+        let mut done = json!({"status": "OK", "phase": "finished", "next_patrol_by": "2026-01-01T01:00:00Z"});
         mark_overdue(&mut done, now);
         assert_eq!(done["status"], "OK");
     }

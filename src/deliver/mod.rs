@@ -31,33 +31,27 @@ pub fn channels<'a>(
     out: &'a mut dyn Write,
     shown: HashSet<String>,
 ) -> Vec<Box<dyn Channel + 'a>> {
-    vec![
-        Box::new(terminal::Terminal::new(out, shown)),
-        Box::new(file::AlertFile::new(store)),
-    ]
+    vec![Box::new(terminal::Terminal::new(out, shown)), Box::new(file::AlertFile::new(store))]
 }
 
 /// Which channels an alert of this severity goes to, and where they lead.
 pub fn route(config: &Config, severity: Severity) -> Vec<Destination> {
     let names = config.routing.get(&severity).map_or(&[][..], Vec::as_slice);
-    let mut destinations: Vec<_> = names
-        .iter()
-        .filter_map(|name| destination(config, name))
-        .collect();
+    let mut destinations: Vec<_> = names.iter().filter_map(|name| destination(config, name)).collect();
     destinations.dedup();
     destinations
 }
 
 fn destination(config: &Config, name: &str) -> Option<Destination> {
     match name {
-        terminal::NAME => config.channels.terminal.then(|| Destination {
-            channel: name.to_owned(),
-            path: None,
-        }),
-        file::NAME => config.channels.file.clone().map(|path| Destination {
-            channel: name.to_owned(),
-            path: Some(path),
-        }),
+        terminal::NAME => {
+            config.channels.terminal.then(|| Destination { channel: name.to_owned(), path: None })
+        }
+        file::NAME => config
+            .channels
+            .file
+            .clone()
+            .map(|path| Destination { channel: name.to_owned(), path: Some(path) }),
         // The config has already said that it is not in effect in this version.
         _ => None,
     }

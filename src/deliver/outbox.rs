@@ -8,12 +8,13 @@
 use super::Channel;
 use crate::decide::Alert;
 use crate::error::{Error, Result};
+use crate::observe::guard::Undelivered;
 use crate::persist::lock::Lock;
 use crate::persist::store::Store;
 use crate::persist::trust;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
@@ -62,15 +63,6 @@ pub struct Mark {
     pub error: Option<String>,
 }
 
-/// What a channel owes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Overdue {
-    /// Alerts that it did not take.
-    pub alerts: usize,
-    /// Why it did not take the last of them.
-    pub error: String,
-}
-
 /// The outbox of a state directory.
 #[derive(Debug, Clone)]
 pub struct Outbox {
@@ -81,10 +73,7 @@ pub struct Outbox {
 impl Outbox {
     /// Opens it, making its directory if need be.
     pub fn open(store: &Store) -> Result<Self> {
-        Ok(Self {
-            store: store.clone(),
-            directory: store.directory("outbox")?,
-        })
+        Ok(Self { store: store.clone(), directory: store.directory("outbox")? })
     }
 
     /// Adds an alert, unless it is there or was delivered. Durable when this returns.
@@ -93,56 +82,31 @@ impl Outbox {
         if to.is_empty() || path.exists() || self.delivered()?.contains(&alert.id) {
             return Ok(());
         }
-        let marks = to
-            .into_iter()
-            .map(|to| Mark {
-                to,
-                delivered: None,
-                failures: 0,
-                error: None,
-            })
-            .collect();
-        self.write(&Entry {
-            schema: SCHEMA.to_owned(),
-            alert: alert.clone(),
-            mode,
-            marks,
-        })
+        let marks = to.into_iter().map(|to| Mark { to, delivered: None, failures: 0, error: None }).collect();
+        self.write(&Entry { schema: SCHEMA.to_owned(), alert: alert.clone(), mode, marks })
     }
 
-    /// What is owed for a run, by channel: alerts whose delivery was tried and failed.
-    pub fn overdue(&self, run: &str) -> Result<BTreeMap<String, Overdue>> {
-        let mut overdue = BTreeMap::new();
+    /// What is owed for a run: alerts whose delivery was tried and failed.
+    pub fn undelivered(&self, run: &str) -> Result<Vec<Undelivered>> {
+        let mut owed: Vec<Undelivered> = Vec::new();
         for id in self.list()? {
-            let Some(entry) = self.read(&id)?.filter(|entry| entry.alert.run == run) else {
-                continue;
-            };
-            for mark in entry
-                .marks
-                .into_iter()
-                .filter(|mark| mark.delivered.is_none())
-            {
-                let Some(error) = mark.error else { continue };
-                let owed: &mut Overdue = overdue.entry(mark.to.channel).or_insert(Overdue {
-                    alerts: 0,
-                    error: String::new(),
-                });
-                owed.alerts += 1;
-                owed.error = error;
+            let Some(entry) = self.read(&id)?.filter(|entry| entry.alert.run == run) else { continue };
+            for mark in entry.marks.into_iter().filter(|mark| mark.delivered.is_none()) {
+                let (Some(error), channel) = (mark.error, mark.to.channel) else { continue };
+                match owed.iter_mut().find(|owed| owed.channel == channel) {
+                    Some(owed) => owed.alerts += 1,
+                    None => owed.push(Undelivered { channel, alerts: 1, error }),
+                }
             }
         }
-        Ok(overdue)
+        Ok(owed)
     }
 
     /// Delivers what is there, in order of time. Returns what went wrong, for people.
     ///
     /// The holder of the lock lists again after releasing it, because whoever added meanwhile
     /// could not get it; and who could not get it tries once more.
-    pub fn drain(
-        &self,
-        channels: &mut [Box<dyn Channel + '_>],
-        now: DateTime<Utc>,
-    ) -> Result<Vec<String>> {
+    pub fn drain(&self, channels: &mut [Box<dyn Channel + '_>], now: DateTime<Utc>) -> Result<Vec<String>> {
         let mut tried = HashSet::new();
         let mut troubles = Vec::new();
         let mut refused = false;
@@ -197,10 +161,7 @@ impl Outbox {
         if entry.marks[mark].delivered.is_some() {
             return Ok(());
         }
-        let Some(channel) = channels
-            .iter_mut()
-            .find(|channel| channel.name() == to.channel)
-        else {
+        let Some(channel) = channels.iter_mut().find(|channel| channel.name() == to.channel) else {
             return Ok(());
         };
         match channel.send(entry, &to) {
@@ -212,11 +173,7 @@ impl Outbox {
             }
         }
         // The last mark needs no write of its own: the record of delivered alerts says as much.
-        if entry.marks.iter().all(|mark| mark.delivered.is_some()) {
-            Ok(())
-        } else {
-            self.write(entry)
-        }
+        if entry.marks.iter().all(|mark| mark.delivered.is_some()) { Ok(()) } else { self.write(entry) }
     }
 
     fn finish(&self, id: &str) -> Result<()> {
@@ -235,19 +192,14 @@ impl Outbox {
     /// The ids of delivered alerts. A damaged list counts as empty: told twice is better than never.
     fn delivered(&self) -> Result<Vec<String>> {
         let bytes = read_bytes(&self.directory.join("delivered.json"))?;
-        Ok(bytes
-            .and_then(|bytes| serde_json::from_slice(&bytes).ok())
-            .unwrap_or_default())
+        Ok(bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default())
     }
 
     fn list(&self) -> Result<Vec<String>> {
         let mut ids = Vec::new();
-        let listing =
-            std::fs::read_dir(&self.directory).map_err(Error::io("list", &self.directory))?;
+        let listing = std::fs::read_dir(&self.directory).map_err(Error::io("list", &self.directory))?;
         for item in listing {
-            let name = item
-                .map_err(Error::io("list", &self.directory))?
-                .file_name();
+            let name = item.map_err(Error::io("list", &self.directory))?.file_name();
             let id = name.to_str().and_then(|name| name.strip_suffix(".json"));
             if let Some(id) =
                 id.filter(|id| id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit()))
@@ -258,7 +210,8 @@ impl Outbox {
         Ok(ids)
     }
 
-    /// An entry; `None` when somebody else has finished it meanwhile.
+    /// An entry; `None` when somebody else has finished it meanwhile. A damaged one is set aside, so
+    /// that it is complained of once.
     fn read(&self, id: &str) -> Result<Option<Entry>> {
         let path = self.entry(id);
         let Some(bytes) = read_bytes(&path)? else {
@@ -266,17 +219,21 @@ impl Outbox {
         };
         match serde_json::from_slice::<Entry>(&bytes) {
             Ok(entry) if entry.alert.id == id => Ok(Some(entry)),
-            _ => Err(Error::State(format!(
-                "{} is damaged and was not delivered: look at it, then remove it",
-                path.display()
-            ))),
+            _ => {
+                let aside = path.with_extension("damaged");
+                std::fs::rename(&path, &aside).map_err(Error::io("set aside", &path))?;
+                Err(Error::State(format!(
+                    "an alert is damaged and was not delivered; it is kept as {}",
+                    aside.display()
+                )))
+            }
         }
     }
 
     fn write(&self, entry: &Entry) -> Result<()> {
         let path = self.entry(&entry.alert.id);
-        let bytes = serde_json::to_vec(entry)
-            .map_err(|error| Error::io("write", &path)(io::Error::other(error)))?;
+        let bytes =
+            serde_json::to_vec(entry).map_err(|error| Error::io("write", &path)(io::Error::other(error)))?;
         self.store.write(&path, &bytes)
     }
 
@@ -292,8 +249,130 @@ fn read_bytes(path: &Path) -> Result<Option<Vec<u8>>> {
         Err(error) => return Err(Error::io("open", path)(error)),
     };
     let mut bytes = Vec::new();
-    file.take(ENTRY_MAX)
-        .read_to_end(&mut bytes)
-        .map_err(Error::io("read", path))?;
+    file.take(ENTRY_MAX).read_to_end(&mut bytes).map_err(Error::io("read", path))?;
     Ok(Some(bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::decide::Transition;
+    use crate::finding::{Evidence, Severity};
+    use std::cell::RefCell;
+    use std::rc::Rc;
+
+    /// A channel that takes alerts into a list, or refuses them.
+    struct Fake {
+        name: &'static str,
+        taken: Rc<RefCell<Vec<String>>>,
+        refuses: bool,
+    }
+
+    impl Channel for Fake {
+        fn name(&self) -> &'static str {
+            self.name
+        }
+
+        fn send(&mut self, entry: &Entry, _to: &Destination) -> std::result::Result<(), String> {
+            if self.refuses {
+                return Err("the disk is full".to_owned());
+            }
+            self.taken.borrow_mut().push(entry.alert.message.clone());
+            Ok(())
+        }
+    }
+
+    fn now() -> DateTime<Utc> {
+        "2026-01-01T00:00:00Z".parse().unwrap()
+    }
+
+    fn alert(number: u32) -> Alert {
+        Alert {
+            id: format!("{number:032x}"),
+            time: now() + chrono::TimeDelta::seconds(i64::from(number)),
+            run: "demo".to_owned(),
+            transition: Transition::Opened,
+            severity: Severity::Critical,
+            check: "process".to_owned(),
+            syndrome: "process_dead".to_owned(),
+            message: format!("alert {number}"),
+            advice: String::new(),
+            step: None,
+            occurrence: None,
+            evidence: Evidence::new(),
+        }
+    }
+
+    fn to(names: &[&str]) -> Vec<Destination> {
+        names.iter().map(|&name| Destination { channel: name.to_owned(), path: None }).collect()
+    }
+
+    struct Bench {
+        _dir: tempfile::TempDir,
+        outbox: Outbox,
+        taken: Rc<RefCell<Vec<String>>>,
+    }
+
+    impl Bench {
+        fn new() -> Self {
+            let dir = tempfile::tempdir().unwrap();
+            let store = Store::open(&dir.path().join("state")).unwrap();
+            Self { outbox: Outbox::open(&store).unwrap(), _dir: dir, taken: Rc::default() }
+        }
+
+        fn drain(&self, refusing: &[&str]) -> Vec<String> {
+            let fake = |name: &'static str| -> Box<dyn Channel> {
+                Box::new(Fake { name, taken: Rc::clone(&self.taken), refuses: refusing.contains(&name) })
+            };
+            self.outbox.drain(&mut [fake("terminal"), fake("file")], now()).unwrap()
+        }
+    }
+
+    #[test]
+    fn alerts_leave_in_order_once_and_are_remembered() {
+        let bench = Bench::new();
+        for number in [3, 1, 2] {
+            bench.outbox.add(&alert(number), to(&["file"]), 0o644).unwrap();
+        }
+        assert!(bench.drain(&[]).is_empty());
+        bench.outbox.add(&alert(2), to(&["file"]), 0o644).unwrap();
+        bench.drain(&[]);
+        assert_eq!(*bench.taken.borrow(), ["alert 1", "alert 2", "alert 3"]);
+        assert!(bench.outbox.list().unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_channel_that_refuses_is_asked_again_and_the_others_are_not() {
+        let bench = Bench::new();
+        bench.outbox.add(&alert(1), to(&["file", "terminal"]), 0o644).unwrap();
+        assert_eq!(bench.drain(&["file"]), ["channel file: the disk is full"]);
+        let owed = bench.outbox.undelivered("demo").unwrap();
+        assert_eq!(
+            owed,
+            [Undelivered { channel: "file".into(), alerts: 1, error: "the disk is full".into() }]
+        );
+        assert!(bench.outbox.undelivered("other").unwrap().is_empty());
+        bench.drain(&[]);
+        bench.drain(&[]);
+        assert_eq!(*bench.taken.borrow(), ["alert 1", "alert 1"], "once by the terminal, once by the file");
+        assert!(bench.outbox.undelivered("demo").unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_damaged_entry_is_told_and_holds_up_no_other() {
+        let bench = Bench::new();
+        bench.outbox.add(&alert(1), to(&["file"]), 0o644).unwrap();
+        bench.outbox.store.write(&bench.outbox.entry(&alert(2).id), b"{\"half").unwrap();
+        let troubles = bench.drain(&[]);
+        assert_eq!(*bench.taken.borrow(), ["alert 1"]);
+        assert!(troubles[0].contains("is damaged and was not delivered"), "{troubles:?}");
+        assert!(bench.drain(&[]).is_empty());
+    }
+
+    #[test]
+    fn an_alert_without_a_channel_is_not_kept() {
+        let bench = Bench::new();
+        bench.outbox.add(&alert(1), Vec::new(), 0o644).unwrap();
+        assert!(bench.outbox.list().unwrap().is_empty());
+    }
 }

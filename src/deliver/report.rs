@@ -19,6 +19,8 @@ pub struct Report {
     pub time: DateTime<Utc>,
     /// The runs, in the order of the config.
     pub runs: Vec<RunReport>,
+    /// Agents under guard: none in this version.
+    pub agents: [(); 0],
     /// What the verdict says besides: keys that are not in effect, a config that others can write.
     pub notes: Vec<String>,
 }
@@ -56,6 +58,8 @@ pub struct RunReport {
     pub expected_s: f64,
     /// When the next patrol is due at the latest.
     pub next_patrol_by: DateTime<Utc>,
+    /// GPUs: none are read in this version.
+    pub gpus: [(); 0],
     /// Findings, the headline first.
     pub findings: Vec<Finding>,
     /// Why this run could not be patrolled at all.
@@ -122,9 +126,7 @@ impl Serialize for Number {
             value if value.is_nan() => serializer.serialize_str("NaN"),
             f64::INFINITY => serializer.serialize_str("Infinity"),
             f64::NEG_INFINITY => serializer.serialize_str("-Infinity"),
-            value if value.fract() == 0.0 && value.abs() < EXACT => {
-                serializer.serialize_i64(value as i64)
-            }
+            value if value.fract() == 0.0 && value.abs() < EXACT => serializer.serialize_i64(value as i64),
             value => serializer.serialize_f64(value),
         }
     }
@@ -152,6 +154,7 @@ impl RunReport {
             since_last_s: None,
             expected_s: 0.0,
             next_patrol_by: now,
+            gpus: [],
             findings: Vec::new(),
             error: Some(why),
         }

@@ -34,11 +34,7 @@ impl Channel for Terminal<'_> {
         let written = text::alert(self.out, &entry.alert).and_then(|()| self.out.flush());
         // Nobody reads any more: there is no one to tell, now or later.
         written.or_else(|error| {
-            if error.kind() == io::ErrorKind::BrokenPipe {
-                Ok(())
-            } else {
-                Err(error.to_string())
-            }
+            if error.kind() == io::ErrorKind::BrokenPipe { Ok(()) } else { Err(error.to_string()) }
         })
     }
 }

@@ -30,16 +30,7 @@ pub fn report(out: &mut dyn Write, report: &Report, style: Style) -> io::Result<
     } else {
         writeln!(out, "{}", summary(report, style))?;
         for run in &report.runs {
-            lines.push(format!(
-                "  {}",
-                first_line(
-                    run,
-                    Style {
-                        color: false,
-                        ..style
-                    }
-                )
-            ));
+            lines.push(format!("  {}", first_line(run, Style { color: false, ..style })));
             if run.severity > Severity::Info {
                 let mut inner = Vec::new();
                 details(&mut inner, run, report.time);
@@ -47,19 +38,12 @@ pub fn report(out: &mut dyn Write, report: &Report, style: Style) -> io::Result<
             }
         }
     }
-    lines.extend(
-        report
-            .notes
-            .iter()
-            .map(|note| format!("  note: {}", one_line(note))),
-    );
+    lines.extend(report.notes.iter().map(|note| format!("  note: {}", one_line(note))));
     let room = if style.verbose { usize::MAX } else { LINES_MAX };
     if lines.len() > room {
         let left = lines.len() - (room - 1);
         lines.truncate(room - 1);
-        lines.push(format!(
-            "  … {left} more lines: trainguard patrol -v, or --format json"
-        ));
+        lines.push(format!("  … {left} more lines: trainguard patrol -v, or --format json"));
     }
     for line in lines {
         writeln!(out, "{line}")?;
@@ -69,9 +53,7 @@ pub fn report(out: &mut dyn Write, report: &Report, style: Style) -> io::Result<
 
 /// Prints one alert, for `-q`.
 pub fn alert(out: &mut dyn Write, alert: &Alert) -> io::Result<()> {
-    let step = alert
-        .step
-        .map_or_else(String::new, |step| format!(" step {}", plain(step)));
+    let step = alert.step.map_or_else(String::new, |step| format!(" step {}", plain(step)));
     let word = alert.severity.status_word();
     writeln!(
         out,
@@ -92,19 +74,11 @@ pub fn alert(out: &mut dyn Write, alert: &Alert) -> io::Result<()> {
 
 fn summary(report: &Report, style: Style) -> String {
     let word = paint(report.severity, style.color);
-    let bad: Vec<_> = report
-        .runs
-        .iter()
-        .filter(|run| run.severity > Severity::Info)
-        .collect();
+    let bad: Vec<_> = report.runs.iter().filter(|run| run.severity > Severity::Info).collect();
     if bad.is_empty() {
         return format!("{word} {} runs are well", report.runs.len());
     }
-    let mut text = format!(
-        "{word} {} of {} runs need a look:",
-        bad.len(),
-        report.runs.len()
-    );
+    let mut text = format!("{word} {} of {} runs need a look:", bad.len(), report.runs.len());
     for run in &bad {
         let what = run
             .findings
@@ -134,11 +108,8 @@ fn headline(run: &RunReport) -> String {
     if let Some(why) = &run.error {
         return format!("could not patrol it: {}", one_line(why));
     }
-    let counting: Vec<_> = run
-        .findings
-        .iter()
-        .filter(|finding| finding.counts() && finding.severity > Severity::Info)
-        .collect();
+    let counting: Vec<_> =
+        run.findings.iter().filter(|finding| finding.counts() && finding.severity > Severity::Info).collect();
     if let Some(first) = counting.first() {
         let more = match counting.len() {
             1 => String::new(),
@@ -154,11 +125,7 @@ fn headline(run: &RunReport) -> String {
             .filter_map(|name| Some(format!("{name} {}", short(run.metrics.get(name)?.0))))
             .take(2),
     );
-    if let Some(finding) = run
-        .findings
-        .iter()
-        .find(|finding| finding.acknowledged.is_some())
-    {
+    if let Some(finding) = run.findings.iter().find(|finding| finding.acknowledged.is_some()) {
         parts.push(format!("{} acknowledged", finding.syndrome));
     }
     parts.join(", ")
@@ -178,12 +145,7 @@ fn changes(run: &RunReport) -> String {
             parts.push(format!("{word}: {}", ids.join(", ")));
         }
     }
-    if parts.is_empty()
-        && run
-            .findings
-            .iter()
-            .any(|finding| finding.state == Standing::Ongoing)
-    {
+    if parts.is_empty() && run.findings.iter().any(|finding| finding.state == Standing::Ongoing) {
         parts.push("nothing new".to_owned());
     }
     if let Some(log) = &run.log {
@@ -200,11 +162,7 @@ fn changes(run: &RunReport) -> String {
 /// How long since the last patrol, and how long that should have been where it was much longer.
 fn late(since_s: f64, expected_s: f64) -> String {
     let text = format!("last patrol {} ago", span(since_s));
-    if since_s > 1.5 * expected_s {
-        format!("{text}, expected {}", span(expected_s))
-    } else {
-        text
-    }
+    if since_s > 1.5 * expected_s { format!("{text}, expected {}", span(expected_s)) } else { text }
 }
 
 fn details(lines: &mut Vec<String>, run: &RunReport, now: DateTime<Utc>) {
@@ -221,10 +179,7 @@ fn details(lines: &mut Vec<String>, run: &RunReport, now: DateTime<Utc>) {
             ));
         }
     }
-    if let Some(headline) = run
-        .findings
-        .iter()
-        .find(|finding| finding.counts() && !finding.advice.is_empty())
+    if let Some(headline) = run.findings.iter().find(|finding| finding.counts() && !finding.advice.is_empty())
     {
         lines.push(format!("  next: {}", one_line(&headline.advice)));
     }
@@ -239,29 +194,19 @@ fn describe(lines: &mut Vec<String>, finding: &Finding, now: DateTime<Utc>) {
         one_line(&finding.message)
     ));
     lines.extend(
-        finding
-            .occurrences
-            .iter()
-            .take(EVIDENCE_MAX)
-            .map(|occurrence| format!("    {}", place(occurrence))),
+        finding.occurrences.iter().take(EVIDENCE_MAX).map(|occurrence| format!("    {}", place(occurrence))),
     );
     if finding.occurrences.len() > EVIDENCE_MAX {
         lines.push(format!("    … {} in all", finding.count));
     }
     if let Some(serde_json::Value::Array(last)) = finding.evidence.get("last_lines") {
-        lines.extend(
-            last.iter()
-                .filter_map(|line| Some(format!("    {}", one_line(line.as_str()?)))),
-        );
+        lines.extend(last.iter().filter_map(|line| Some(format!("    {}", one_line(line.as_str()?)))));
     }
     if let Some(word) = &finding.acknowledged {
-        let until = word.until.map_or_else(String::new, |until| {
-            format!(" until {}", until.format("%Y-%m-%d %H:%M UTC"))
-        });
-        let note = word
-            .note
-            .as_deref()
-            .map_or_else(String::new, |note| format!(": {}", one_line(note)));
+        let until = word
+            .until
+            .map_or_else(String::new, |until| format!(" until {}", until.format("%Y-%m-%d %H:%M UTC")));
+        let note = word.note.as_deref().map_or_else(String::new, |note| format!(": {}", one_line(note)));
         lines.push(format!("    acknowledged{until}{note}"));
     }
 }
@@ -276,15 +221,8 @@ fn state(finding: &Finding, now: DateTime<Utc>) -> String {
 }
 
 fn place(occurrence: &Occurrence) -> String {
-    let step = occurrence
-        .step
-        .map_or_else(String::new, |step| format!(" step {}", plain(step)));
-    format!(
-        "{}:{}{step} | {}",
-        one_line(&occurrence.file),
-        occurrence.line,
-        one_line(&occurrence.text)
-    )
+    let step = occurrence.step.map_or_else(String::new, |step| format!(" step {}", plain(step)));
+    format!("{}:{}{step} | {}", one_line(&occurrence.file), occurrence.line, one_line(&occurrence.text))
 }
 
 /// The severity word: coloured on a terminal.
@@ -296,45 +234,25 @@ fn paint(severity: Severity, color: bool) -> String {
         Severity::Critical => 31,
         Severity::Unknown => 35,
     };
-    if color {
-        format!("\x1b[1;{code}m{word}\x1b[0m")
-    } else {
-        word.to_owned()
-    }
+    if color { format!("\x1b[1;{code}m{word}\x1b[0m") } else { word.to_owned() }
 }
 
 /// Text without line breaks and control characters: what a log wrote must not drive a terminal.
 pub fn one_line(text: &str) -> String {
-    text.chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .collect::<String>()
-        .trim()
-        .to_owned()
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect::<String>().trim().to_owned()
 }
 
 /// A step: whole numbers without a fraction.
 pub fn plain(value: f64) -> String {
-    if value.fract() == 0.0 {
-        format!("{value:.0}")
-    } else {
-        format!("{value}")
-    }
+    if value.fract() == 0.0 { format!("{value:.0}") } else { format!("{value}") }
 }
 
 /// Four significant digits.
 fn short(value: f64) -> String {
     if !value.is_finite() {
-        return if value.is_nan() {
-            "NaN".to_owned()
-        } else {
-            format!("{value}")
-        };
+        return if value.is_nan() { "NaN".to_owned() } else { format!("{value}") };
     }
-    let magnitude = if value == 0.0 {
-        0.0
-    } else {
-        value.abs().log10().floor()
-    };
+    let magnitude = if value == 0.0 { 0.0 } else { value.abs().log10().floor() };
     if (-4.0..6.0).contains(&magnitude) {
         let digits = (3.0 - magnitude).max(0.0) as usize;
         format!("{value:.digits$}")

@@ -47,6 +47,8 @@ pub struct Check {
 }
 
 /// All checks, in the order in which people expect their findings: hard facts first.
+pub mod guard;
+
 pub const CHECKS: &[Check] = &[];
 
 /// What the checks remember of a run between patrols. Bounded in size; part of the run's state.

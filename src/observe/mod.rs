@@ -6,6 +6,7 @@
 pub mod checkpoint;
 pub mod digest;
 pub mod disk;
+pub mod guard;
 pub mod log;
 pub mod probe;
 pub mod process;
@@ -49,6 +50,8 @@ pub struct Look {
     pub disks: Vec<Observation<disk::DiskFacts>>,
     /// The run's checkpoints.
     pub checkpoints: Observation<checkpoint::CheckpointFacts>,
+    /// The guard itself.
+    pub guard: guard::GuardFacts,
     /// Probes that did not answer in time.
     pub stuck: Vec<probe::Stuck>,
 }

@@ -9,12 +9,9 @@ use std::path::Path;
 /// Replaces `path` by `bytes` with the given mode. A symlink at `path` is replaced, not followed.
 pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     let directory = parent(path);
-    let mut file = tempfile::Builder::new()
-        .prefix(".tmp-")
-        .tempfile_in(directory)?;
+    let mut file = tempfile::Builder::new().prefix(".tmp-").tempfile_in(directory)?;
     file.write_all(bytes)?;
-    file.as_file()
-        .set_permissions(Permissions::from_mode(mode))?;
+    file.as_file().set_permissions(Permissions::from_mode(mode))?;
     file.as_file().sync_all()?;
     file.persist(path).map_err(|error| error.error)?;
     sync_directory(directory)
@@ -26,9 +23,7 @@ pub fn sync_directory(directory: &Path) -> io::Result<()> {
 }
 
 fn parent(path: &Path) -> &Path {
-    path.parent()
-        .filter(|parent| !parent.as_os_str().is_empty())
-        .unwrap_or(Path::new("."))
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 #[cfg(test)]
@@ -42,10 +37,7 @@ mod tests {
         replace(&path, b"old", 0o600).unwrap();
         replace(&path, b"new", 0o640).unwrap();
         assert_eq!(std::fs::read(&path).unwrap(), b"new");
-        assert_eq!(
-            std::fs::metadata(&path).unwrap().permissions().mode() & 0o777,
-            0o640
-        );
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o640);
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
     }
 }

@@ -67,15 +67,14 @@ impl Lock {
 fn started() -> String {
     let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
     let after = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
-    after.split_whitespace().nth(19).map_or_else(
-        || "at an unknown time".to_owned(),
-        |ticks| format!("at tick {ticks}"),
-    )
+    after
+        .split_whitespace()
+        .nth(19)
+        .map_or_else(|| "at an unknown time".to_owned(), |ticks| format!("at tick {ticks}"))
 }
 
 fn open(path: &Path) -> Result<File> {
-    let flags =
-        OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
+    let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
     let fd = rustix::fs::open(path, flags, Mode::RUSR | Mode::WUSR).map_err(std::io::Error::from);
     fd.map(File::from).map_err(Error::io("open the lock", path))
 }
@@ -83,18 +82,14 @@ fn open(path: &Path) -> Result<File> {
 fn try_lock(file: &File, path: &Path) -> Result<bool> {
     match fs2::FileExt::try_lock_exclusive(file) {
         Ok(()) => Ok(true),
-        Err(error) if error.raw_os_error() == fs2::lock_contended_error().raw_os_error() => {
-            Ok(false)
-        }
+        Err(error) if error.raw_os_error() == fs2::lock_contended_error().raw_os_error() => Ok(false),
         Err(error) => Err(Error::io("lock", path)(error)),
     }
 }
 
 fn holder(mut file: File) -> String {
     let mut note = String::new();
-    let read = file
-        .rewind()
-        .and_then(|()| file.take(NOTE_MAX).read_to_string(&mut note));
+    let read = file.rewind().and_then(|()| file.take(NOTE_MAX).read_to_string(&mut note));
     match (read, note.trim()) {
         (Ok(_), "") | (Err(_), _) => "another trainguard".to_owned(),
         (Ok(_), note) => note.to_owned(),
@@ -110,13 +105,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("run.lock");
         let held = Lock::acquire(&path, Duration::ZERO).unwrap();
-        let refused = Lock::acquire(&path, Duration::ZERO)
-            .unwrap_err()
-            .to_string();
-        assert!(
-            refused.contains(&format!("held by pid {}", std::process::id())),
-            "{refused}"
-        );
+        let refused = Lock::acquire(&path, Duration::ZERO).unwrap_err().to_string();
+        assert!(refused.contains(&format!("held by pid {}", std::process::id())), "{refused}");
         assert!(Lock::try_acquire(&path).unwrap().is_none());
         drop(held);
         assert!(Lock::try_acquire(&path).unwrap().is_some());

@@ -2,9 +2,9 @@
 //!
 //! Format: JSON with `"schema":"trainguard/state/1"`. A new generation is written beside the old
 //! and renamed over it; the old one stays as `NAME.json.prev` by a hard link, so that at every
-//! instant there is a whole file under `NAME.json`. A file that does not parse is set aside as
-//! `NAME.json.damaged` and the previous generation is used: it repeats the last patrol, whose
-//! alerts have the same ids and are therefore not told again.
+//! instant there is a file under `NAME.json`. One that does not parse stays as `NAME.json.damaged`
+//! and the previous generation is used: it repeats the last patrol, whose alerts have the same ids
+//! and are therefore not told again.
 
 use crate::clock::Reading;
 use crate::decide::Ledger;
@@ -65,6 +65,9 @@ pub struct State {
     /// Patrols so far.
     #[serde(default)]
     pub patrols: u64,
+    /// The file of this name is damaged: saving sets it aside and keeps the previous generation.
+    #[serde(skip)]
+    replaces_damage: bool,
 }
 
 /// A state as it was found.
@@ -94,85 +97,65 @@ impl State {
             ledger: Ledger::default(),
             stuck: Vec::new(),
             patrols: 0,
+            replaces_damage: false,
         }
     }
 
-    /// Loads a run's state; the caller holds the run's lock.
-    pub fn load(
-        store: &Store,
-        run: &str,
-        log: Option<&Path>,
-        now: DateTime<Utc>,
-    ) -> Result<Loaded> {
+    /// Loads a run's state; the caller holds the run's lock. It must be about the log given.
+    pub fn load(store: &Store, run: &str, log: Option<&Path>, now: DateTime<Utc>) -> Result<Loaded> {
+        let loaded = Self::load_any(store, run, log, now)?;
+        let asked = log.map(|log| log.to_string_lossy().into_owned());
+        if loaded.state.log == asked {
+            return Ok(loaded);
+        }
+        Err(Error::State(format!(
+            "{} is the state of run '{run}' with log {}, not {}: give this one another name (--name, or name: in \
+             the config), or remove that file to start over",
+            store.path(&file_name(run)).display(),
+            loaded.state.log.as_deref().unwrap_or("(none)"),
+            asked.as_deref().unwrap_or("(none)"),
+        )))
+    }
+
+    /// Loads a run's state whatever log it is about; the caller holds the run's lock.
+    pub fn load_any(store: &Store, run: &str, log: Option<&Path>, now: DateTime<Utc>) -> Result<Loaded> {
         let path = store.path(&file_name(run));
-        let damage = match read(&path) {
-            Ok(None) => {
-                return Ok(Loaded {
-                    state: Self::new(run, log, now),
-                    damage: None,
-                });
-            }
-            Ok(Some(Parsed::Whole(state))) => {
-                return state.belongs_to(log, &path).map(|state| Loaded {
-                    state,
-                    damage: None,
-                });
-            }
-            Ok(Some(Parsed::Damaged(why))) => why,
-            Err(error) => return Err(error),
+        let damage = match read(&path)? {
+            None => return Ok(Loaded { state: Self::new(run, log, now), damage: None }),
+            Some(Parsed::Whole(state)) => return Ok(Loaded { state: *state, damage: None }),
+            Some(Parsed::Damaged(why)) => why,
         };
         let aside = store.path(&format!("{}.damaged", file_name(run)));
-        std::fs::rename(&path, &aside).map_err(Error::io("set aside", &path))?;
         let previous = store.path(&format!("{}.prev", file_name(run)));
-        let (state, instead) = match read(&previous)? {
-            Some(Parsed::Whole(state)) => (
-                state.belongs_to(log, &previous)?,
-                "the previous generation is used",
-            ),
-            Some(Parsed::Damaged(_)) | None => {
-                (Self::new(run, log, now), "the log is read from its start")
-            }
+        let (mut state, instead) = match read(&previous)? {
+            Some(Parsed::Whole(state)) => (*state, "the previous generation is used"),
+            Some(Parsed::Damaged(_)) | None => (Self::new(run, log, now), "the log is read from its start"),
         };
-        let damage = format!(
-            "{} {damage}; it was set aside as {}, {instead}",
-            path.display(),
-            aside.display()
-        );
-        Ok(Loaded {
-            state,
-            damage: Some(damage),
-        })
+        state.replaces_damage = true;
+        let damage =
+            format!("{} {damage}; it is set aside as {}, {instead}", path.display(), aside.display());
+        Ok(Loaded { state, damage: Some(damage) })
+    }
+
+    /// Whether anything is known of a run.
+    pub fn exists(store: &Store, run: &str) -> bool {
+        store.path(&file_name(run)).exists()
     }
 
     /// Saves it; the caller holds the run's lock.
     pub fn save(&self, store: &Store) -> Result<()> {
         let path = store.path(&file_name(&self.run));
-        let bytes = serde_json::to_vec(self)
-            .map_err(|error| Error::io("write", &path)(io::Error::other(error)))?;
-        let previous = store.path(&format!("{}.prev", file_name(&self.run)));
-        store
-            .with_reserve(|| keep_previous(&path, &previous))
-            .map_err(Error::io("keep the previous state as", &previous))?;
+        let bytes =
+            serde_json::to_vec(self).map_err(|error| Error::io("write", &path)(io::Error::other(error)))?;
+        let kept = if self.replaces_damage { "damaged" } else { "prev" };
+        let kept = store.path(&format!("{}.{kept}", file_name(&self.run)));
+        store.with_reserve(|| keep(&path, &kept)).map_err(Error::io("keep the old state as", &kept))?;
         store.write(&path, &bytes)
-    }
-
-    fn belongs_to(self, log: Option<&Path>, path: &Path) -> Result<Self> {
-        let asked = log.map(|log| log.to_string_lossy().into_owned());
-        if self.log == asked {
-            return Ok(self);
-        }
-        Err(Error::State(format!(
-            "{} is the state of run '{}' with log {}, not {}: give this one another name (--name, or name: in the config), or remove that file to start over",
-            path.display(),
-            self.run,
-            self.log.as_deref().unwrap_or("(none)"),
-            asked.as_deref().unwrap_or("(none)"),
-        )))
     }
 }
 
 enum Parsed {
-    Whole(State),
+    Whole(Box<State>),
     Damaged(String),
 }
 
@@ -192,19 +175,15 @@ fn read(path: &Path) -> Result<Option<Parsed>> {
         Err(error) => return Err(Error::io("open the state", path)(error)),
     };
     let mut bytes = Vec::new();
-    file.take(SIZE_MAX + 1)
-        .read_to_end(&mut bytes)
-        .map_err(Error::io("read the state", path))?;
+    file.take(SIZE_MAX + 1).read_to_end(&mut bytes).map_err(Error::io("read the state", path))?;
     if bytes.is_empty() {
         return Ok(Some(Parsed::Damaged("is empty".to_owned())));
     }
     if bytes.len() as u64 > SIZE_MAX {
-        return Ok(Some(Parsed::Damaged(format!(
-            "is larger than any state ({SIZE_MAX} bytes)"
-        ))));
+        return Ok(Some(Parsed::Damaged(format!("is larger than any state ({SIZE_MAX} bytes)"))));
     }
     match serde_json::from_slice::<State>(&bytes) {
-        Ok(state) if state.schema == SCHEMA => Ok(Some(Parsed::Whole(state))),
+        Ok(state) if state.schema == SCHEMA => Ok(Some(Parsed::Whole(Box::new(state)))),
         parsed => match serde_json::from_slice::<Tag>(&bytes) {
             Ok(tag) if tag.schema != SCHEMA => Err(Error::State(format!(
                 "{} was written by another version of trainguard ({}, this one reads {SCHEMA}): use that version, or remove the file to start over",
@@ -212,31 +191,26 @@ fn read(path: &Path) -> Result<Option<Parsed>> {
                 tag.schema
             ))),
             _ => Ok(Some(Parsed::Damaged(
-                parsed
-                    .err()
-                    .map_or_else(String::new, |error| format!("does not parse ({error})")),
+                parsed.err().map_or_else(String::new, |error| format!("does not parse ({error})")),
             ))),
         },
     }
 }
 
-/// Links the present generation as the previous one; copies it where there are no hard links.
-fn keep_previous(path: &Path, previous: &Path) -> io::Result<()> {
-    let link = previous.with_extension("link");
+/// Gives the present file a second name; copies it where there are no hard links.
+fn keep(path: &Path, kept: &Path) -> io::Result<()> {
+    let link = kept.with_extension("link");
     drop(std::fs::remove_file(&link));
     match std::fs::hard_link(path, &link) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(error)
-            if matches!(
-                error.kind(),
-                io::ErrorKind::Unsupported | io::ErrorKind::PermissionDenied
-            ) =>
+            if matches!(error.kind(), io::ErrorKind::Unsupported | io::ErrorKind::PermissionDenied) =>
         {
             std::fs::copy(path, &link)?;
         }
         linked => linked?,
     }
-    std::fs::rename(&link, previous)
+    std::fs::rename(&link, kept)
 }
 
 fn file_name(run: &str) -> String {
@@ -246,15 +220,10 @@ fn file_name(run: &str) -> String {
 /// 64 random bits as hex: from the kernel where it answers, else from the clock and the pid.
 fn lineage(now: DateTime<Utc>) -> String {
     let mut bytes = [0_u8; 8];
-    let random =
-        std::fs::File::open("/dev/urandom").and_then(|mut source| source.read_exact(&mut bytes));
+    let random = std::fs::File::open("/dev/urandom").and_then(|mut source| source.read_exact(&mut bytes));
     if random.is_err() {
-        let seed = format!(
-            "{}-{}",
-            now.timestamp_nanos_opt().unwrap_or_default(),
-            std::process::id()
-        );
+        let seed = format!("{}-{}", now.timestamp_nanos_opt().unwrap_or_default(), std::process::id());
         bytes = xxhash_rust::xxh3::xxh3_64(seed.as_bytes()).to_le_bytes();
     }
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    format!("{:016x}", u64::from_le_bytes(bytes))
 }

@@ -27,9 +27,7 @@ pub struct Store {
 impl Store {
     /// Opens the directory, making it and its parents if need be.
     pub fn open(directory: &Path) -> Result<Self> {
-        let store = Self {
-            directory: directory.to_owned(),
-        };
+        let store = Self { directory: directory.to_owned() };
         make_directory(directory, 0o755)?;
         store.trusted()?;
         store.reserve();
@@ -41,9 +39,7 @@ impl Store {
         if std::fs::symlink_metadata(directory).is_err() {
             return Ok(None);
         }
-        let store = Self {
-            directory: directory.to_owned(),
-        };
+        let store = Self { directory: directory.to_owned() };
         store.trusted()?;
         Ok(Some(store))
     }
@@ -73,22 +69,14 @@ impl Store {
 
     /// The same with a mode of the caller's; the path may lie elsewhere.
     pub fn write_with_mode(&self, path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
-        self.with_reserve(|| atomic::replace(path, bytes, mode))
-            .map_err(Error::io("write", path))
+        self.with_reserve(|| atomic::replace(path, bytes, mode)).map_err(Error::io("write", path))
     }
 
     /// Runs a write again without the reserve when the disk is full.
     pub fn with_reserve<T>(&self, write: impl Fn() -> io::Result<T>) -> io::Result<T> {
         write().or_else(|error| {
-            let full = matches!(
-                error.kind(),
-                io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
-            );
-            if full && std::fs::remove_file(self.path(RESERVE)).is_ok() {
-                write()
-            } else {
-                Err(error)
-            }
+            let full = matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
+            if full && std::fs::remove_file(self.path(RESERVE)).is_ok() { write() } else { Err(error) }
         })
     }
 
@@ -102,14 +90,11 @@ impl Store {
         if std::fs::symlink_metadata(&path).is_ok() {
             return;
         }
-        let flags =
-            OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let Ok(file) = rustix::fs::open(&path, flags, Mode::RUSR | Mode::WUSR) else {
             return;
         };
-        if rustix::fs::fallocate(&file, rustix::fs::FallocateFlags::empty(), 0, RESERVE_BYTES)
-            .is_err()
-        {
+        if rustix::fs::fallocate(&file, rustix::fs::FallocateFlags::empty(), 0, RESERVE_BYTES).is_err() {
             drop(std::fs::remove_file(&path));
         }
     }

@@ -21,15 +21,10 @@ pub fn doubt(path: &Path, meta: &Metadata) -> Option<String> {
         ));
     }
     if meta.mode() & 0o002 != 0 {
-        return Some(format!(
-            "{shown} is writable by everyone: chmod o-w {shown}"
-        ));
+        return Some(format!("{shown} is writable by everyone: chmod o-w {shown}"));
     }
     if meta.mode() & 0o020 != 0 && meta.gid() != rustix::process::getegid().as_raw() {
-        return Some(format!(
-            "{shown} is writable by group {}: chmod g-w {shown}",
-            meta.gid()
-        ));
+        return Some(format!("{shown} is writable by group {}: chmod g-w {shown}", meta.gid()));
     }
     None
 }

@@ -1,0 +1,40 @@
+//! `trainguard ack`: a person takes a finding.
+
+use super::Named;
+use crate::cli::{Ack, Common};
+use crate::clock::Clock;
+use crate::deliver::health::stamp;
+use crate::error::{Error, Result};
+use crate::finding::Acknowledged;
+use std::io::Write;
+use std::path::Path;
+
+/// Marks open findings as known: visible, but not counted until they worsen or the time is over.
+pub fn run(args: &Ack, common: &Common, clock: &Clock, out: &mut dyn Write) -> Result<()> {
+    let mut named = Named::find(&args.run, args.log.as_ref(), common, clock)?;
+    let until =
+        args.for_.and_then(|span| clock.wall().checked_add_signed(chrono::TimeDelta::from_std(span).ok()?));
+    let word = Acknowledged { at: clock.wall(), until, note: args.note.clone() };
+    let open: Vec<_> = named.state.ledger.subjects().into_iter().map(|subject| subject.syndrome).collect();
+    let taken = named.state.ledger.acknowledge(args.syndrome.as_deref(), &word);
+    if taken == 0 {
+        let open = if open.is_empty() {
+            "nothing is open".to_owned()
+        } else {
+            format!("open are: {}", open.join(", "))
+        };
+        let what =
+            args.syndrome.as_deref().map_or_else(String::new, |syndrome| format!("no open {syndrome} in "));
+        return Err(Error::Usage(format!("{what}run '{}': {open}", args.run)));
+    }
+    named.state.save(&named.store)?;
+    let until = until
+        .map_or_else(|| "until it is over or worsens".to_owned(), |until| format!("until {}", stamp(until)));
+    let plural = if taken == 1 { "finding" } else { "findings" };
+    writeln!(
+        out,
+        "acknowledged {taken} {plural} of {} {until}: shown by every patrol, not counted in the exit code",
+        args.run
+    )
+    .map_err(Error::io("write to", Path::new("standard output")))
+}

@@ -1,0 +1,129 @@
+//! The verdict of one run, as the report and the health file tell it.
+
+use crate::decide::Decision;
+use crate::deliver::health::stamp;
+use crate::deliver::report::{Best, CheckpointReport, LogReport, Number, ProcessReport, RunReport};
+use crate::finding::{Finding, Severity, Standing};
+use crate::judge::Context;
+use crate::observe::Observation;
+use crate::observe::process::Found;
+use crate::persist::state::State;
+use chrono::{DateTime, TimeDelta, Utc};
+use serde_json::{Value, json};
+
+/// A patrol is overdue after this many intervals: one may be skipped by a busy machine.
+const INTERVALS_UNTIL_OVERDUE: f64 = 2.0;
+
+/// Builds the report of one run.
+pub(super) fn report(context: &Context<'_>, state: &State, decision: &Decision) -> RunReport {
+    let numbers = &state.memory.numbers;
+    let now = context.now.wall;
+    let configured = context.config.patrol.interval.as_secs_f64();
+    let expected_s = state.interval_s.map_or(configured, |observed| observed.max(configured));
+    let due = TimeDelta::seconds((INTERVALS_UNTIL_OVERDUE * expected_s) as i64);
+    RunReport {
+        name: context.run.name.clone(),
+        severity: decision.severity.max(shown(decision)),
+        phase: state.phase.word().to_owned(),
+        attempt: state.memory.attempt,
+        step: numbers.last_step,
+        total_steps: numbers.total(context.run.total_steps),
+        metrics: numbers.latest.iter().map(|(metric, value)| (metric.name(), Number(value))).collect(),
+        best_loss: numbers.best.as_ref().map(|best| Best { value: Number(best.loss), step: best.step }),
+        log: context.run.log.as_ref().map(|path| log(context, &path.to_string_lossy())),
+        checkpoint: checkpoint(context),
+        process: process(context),
+        since_last_s: context.previous.map(|previous| (now - previous.wall).as_seconds_f64()),
+        expected_s: configured,
+        next_patrol_by: now.checked_add_signed(due).unwrap_or(now),
+        gpus: [],
+        findings: decision.findings.clone(),
+        error: None,
+    }
+}
+
+/// `info` findings that are open show in the run's severity although the exit code ignores them.
+fn shown(decision: &Decision) -> Severity {
+    let informs = |finding: &&Finding| finding.counts() && finding.severity == Severity::Info;
+    decision.findings.iter().find(informs).map_or(Severity::Ok, |finding| finding.severity)
+}
+
+fn log(context: &Context<'_>, path: &str) -> LogReport {
+    let facts = context.look.log.known();
+    LogReport {
+        path: path.to_owned(),
+        offset: facts.map_or(0, |facts| facts.files.iter().map(|file| file.offset).sum()),
+        bytes_read: facts.map_or(0, |facts| facts.bytes_read),
+        rows: context.look.digest.rows,
+        backlog: facts.map_or(0, |facts| facts.backlog_bytes),
+    }
+}
+
+fn checkpoint(context: &Context<'_>) -> Option<CheckpointReport> {
+    let newest = context.look.checkpoints.known()?.newest.first()?;
+    Some(CheckpointReport {
+        path: newest.path.to_string_lossy().into_owned(),
+        age_s: (context.now.wall - newest.modified).as_seconds_f64(),
+        bytes: newest.bytes,
+    })
+}
+
+fn process(context: &Context<'_>) -> Option<ProcessReport> {
+    let report = |pid, state, command| Some(ProcessReport { pid, state, command });
+    match &context.look.process {
+        Observation::Absent => None,
+        Observation::Failed { .. } => report(None, "unknown", None),
+        Observation::Known(facts) => match &facts.found {
+            Found::Process(life) => {
+                let state = match life.state {
+                    'Z' => "zombie",
+                    'T' | 't' => "stopped",
+                    _ => "alive",
+                };
+                report(Some(life.identity.pid), state, Some(life.command.clone()))
+            }
+            Found::Gone { pid, .. } => report(*pid, "gone", None),
+            Found::Ambiguous { .. } => report(None, "ambiguous", None),
+        },
+    }
+}
+
+/// A run's entry of the health file.
+pub(super) fn health(report: &RunReport, now: DateTime<Utc>) -> Value {
+    let findings = report.findings.iter().filter(|finding| finding.state != Standing::History);
+    let findings: Vec<_> = findings.map(finding).collect();
+    let mut entry = json!({
+        "status": report.severity.status_word(),
+        "updated_at": stamp(now),
+        "next_patrol_by": stamp(report.next_patrol_by),
+        "phase": report.phase,
+        "attempt": report.attempt,
+        "step": report.step.map(Number),
+        "total_steps": report.total_steps.map(Number),
+        "loss": {
+            "latest": report.metrics.get("loss"),
+            "best": report.best_loss.map(|best| best.value),
+        },
+        "checkpoint_age_s": report.checkpoint.as_ref().map(|checkpoint| checkpoint.age_s.round()),
+        "findings": findings,
+    });
+    if let (Some(error), Some(entry)) = (&report.error, entry.as_object_mut()) {
+        entry.insert("error".to_owned(), error.as_str().into());
+    }
+    entry
+}
+
+fn finding(finding: &Finding) -> Value {
+    let first = finding.occurrences.first();
+    json!({
+        "syndrome": finding.syndrome,
+        "severity": finding.severity.word(),
+        "state": finding.state,
+        "since": stamp(finding.since),
+        "message": finding.message,
+        "advice": finding.advice,
+        "file": first.map(|occurrence| &occurrence.file),
+        "line": first.map(|occurrence| occurrence.line),
+        "acknowledged": finding.acknowledged.is_some(),
+    })
+}

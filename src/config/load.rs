@@ -1,0 +1,198 @@
+//! From flags and files to a [`Config`]: what is read, in which order, and what rests on what.
+
+use super::audit::{self, Verdict};
+use super::bare::{self, BareLog};
+use super::document::Document;
+use super::expand::Env;
+use super::files::{self, Found};
+use super::locate::Aim;
+use super::section::Section;
+use super::{Config, HEALTH_FILE, STATE_DIR, alerting, diagnose, paths, raw, runs, thresholds};
+use crate::error::{Error, Result};
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+
+/// The smallest config that guards something.
+pub const EXAMPLE: &str = "runs:\n  - name: mine\n    log: train.log\n";
+
+/// What an invocation was called with. The environment and the working directory are arguments too.
+pub struct LoadArgs<'a> {
+    /// `--config`, in order.
+    pub config: Vec<PathBuf>,
+    /// `--state-dir`.
+    pub state_dir: Option<PathBuf>,
+    /// `--health-file`.
+    pub health_file: Option<PathBuf>,
+    /// `--log` and what belongs to it.
+    pub log: Option<BareLog>,
+    /// The working directory, absolute.
+    pub cwd: PathBuf,
+    /// The environment.
+    pub env: Env<'a>,
+}
+
+impl<'a> LoadArgs<'a> {
+    /// The flags that all commands share; no bare log.
+    pub fn new(common: &crate::cli::Common, cwd: PathBuf, env: Env<'a>) -> Self {
+        Self {
+            config: common.config.clone(),
+            state_dir: common.state_dir.clone(),
+            health_file: common.health_file.clone(),
+            log: None,
+            cwd,
+            env,
+        }
+    }
+
+    /// The same with the bare log of `trainguard patrol`, if one was given.
+    #[must_use]
+    pub fn with_log(mut self, log: Option<BareLog>) -> Self {
+        self.log = log;
+        self
+    }
+}
+
+/// Loads the config.
+///
+/// # Errors
+/// [`Error::Config`] names file, line, column and what to do; [`Error::Usage`] says what to type
+/// where there is neither a config nor a log. Nothing is half-applied.
+pub fn load(args: &LoadArgs<'_>) -> Result<Config> {
+    let found = if args.log.is_some() && args.config.is_empty() {
+        Found::default()
+    } else {
+        files::find(&args.config, &args.cwd, args.env)?
+    };
+    if args.log.is_none() && found.base.is_none() {
+        return Err(nothing_to_do(args));
+    }
+    let merged = Merged::read(&found.documents, args.env)?;
+    let mut notes: Vec<String> = Vec::new();
+    let trusted = found.faults.is_empty();
+    for fault in &found.faults {
+        notes.push(format!("{fault} (it is read, but runs no command and sends no signal)"));
+    }
+    for (name, _) in &merged.homes {
+        if !raw::SECTIONS_IN_EFFECT.contains(name) {
+            notes.push(super::not_in_effect(name));
+        }
+    }
+    let state_dir = match &args.state_dir {
+        Some(path) => Some(flag_path(args, "--state-dir", path)?),
+        None => merged.path("state_dir", merged.raw.state_dir.as_ref())?,
+    };
+    let bare = match &args.log {
+        Some(log) => Some(bare::resolve(log, args, state_dir.is_some(), &mut notes)?),
+        None => None,
+    };
+    let base = match (&bare, found.base) {
+        (Some(bare), _) => bare.base.clone(),
+        (None, base) => base.unwrap_or_else(|| args.cwd.clone()),
+    };
+    let state_dir = state_dir.unwrap_or_else(|| base.join(STATE_DIR));
+    let health_file = match &args.health_file {
+        Some(path) => Some(flag_path(args, "--health-file", path)?),
+        None => merged.path("health_file", merged.raw.health_file.as_ref())?,
+    };
+    let with_state = args.state_dir.is_some() || bare.is_some();
+    let health_file = health_file
+        .unwrap_or_else(|| if with_state { &state_dir } else { &base }.join(HEALTH_FILE));
+    let Merged { raw, .. } = &merged;
+    Ok(Config {
+        training: thresholds::training(&merged.at("training"), raw.training.as_ref(), &mut notes)?,
+        patrol: thresholds::patrol(&merged.at("patrol"), raw.patrol.as_ref(), &mut notes)?,
+        channels: alerting::channels(
+            &merged.at("channels"),
+            raw.channels.as_ref(),
+            &state_dir,
+            &mut notes,
+        )?,
+        routing: alerting::routing(
+            &merged.at("severity_routing"),
+            raw.severity_routing.as_ref(),
+        )?,
+        runs: match bare {
+            Some(bare) => vec![bare.run],
+            None => runs::runs(&merged.at("runs"), raw.runs.as_deref(), &mut notes)?,
+        },
+        files: found.documents.iter().map(|document| document.path.clone()).collect(),
+        state_dir,
+        health_file,
+        notes,
+        trusted,
+    })
+}
+
+/// All files as one, and which section came from which.
+struct Merged<'a> {
+    raw: raw::File,
+    homes: Vec<(&'static str, &'a Document)>,
+    /// Stands for the home of a section that no file holds.
+    nowhere: Document,
+    env: Env<'a>,
+}
+
+impl<'a> Merged<'a> {
+    fn read(documents: &'a [Document], env: Env<'a>) -> Result<Self> {
+        let nowhere = Document { shown: String::new(), path: PathBuf::from("/"), text: String::new() };
+        let mut merged = Self { raw: raw::File::default(), homes: Vec::new(), nowhere, env };
+        for document in documents {
+            let file = parse(document, env)?;
+            for section in file.sections() {
+                let earlier = merged.homes.iter().find(|(name, _)| *name == section);
+                if let Some((_, earlier)) = earlier {
+                    let first = Section::top(earlier, env).key(section).place(Aim::Key);
+                    let what = format!("the section `{section}` is also in another file, at {first}");
+                    let next = "a section stands in one file only: move the two together";
+                    return Err(Section::top(document, env).wrong_key(section, &what, next));
+                }
+                merged.homes.push((section, document));
+            }
+            merged.raw.absorb(file);
+        }
+        Ok(merged)
+    }
+
+    fn top(&self, section: &str) -> Section<'_> {
+        let home = self.homes.iter().find(|(name, _)| *name == section);
+        Section::top(home.map_or(&self.nowhere, |(_, document)| document), self.env)
+    }
+
+    fn at(&self, section: &str) -> Section<'_> {
+        self.top(section).key(section)
+    }
+
+    fn path(&self, section: &str, text: Option<&raw::Text>) -> Result<Option<PathBuf>> {
+        text.map(|text| self.top(section).path(section, text)).transpose()
+    }
+}
+
+fn parse(document: &Document, env: Env<'_>) -> Result<raw::File> {
+    audit::audit(document, env).map_err(|verdict| match verdict {
+        Verdict::Explained(error) => error,
+        Verdict::Yaml(error) => diagnose::explain(document, &error),
+    })?;
+    let file: Option<raw::File> = serde_yaml::from_str(&document.text)
+        .map_err(|error| diagnose::explain(document, &error))?;
+    Ok(file.unwrap_or_default())
+}
+
+fn flag_path(args: &LoadArgs<'_>, flag: &str, path: &Path) -> Result<PathBuf> {
+    if path.as_os_str().is_empty() {
+        return Err(Error::Usage(format!("{flag} is empty: give it a path, or leave it out")));
+    }
+    Ok(paths::absolute(path, &args.cwd, args.env))
+}
+
+/// Neither config nor log: what to type now.
+fn nothing_to_do(args: &LoadArgs<'_>) -> Error {
+    let mut text = String::from("there is no config and no log to look at. Type one of these:\n");
+    text.push_str("  trainguard patrol --log train.log\n");
+    let one_line = EXAMPLE.replace('\n', "\\n");
+    let _ = writeln!(text, "  printf '{one_line}' > trainguard.yaml && trainguard patrol");
+    text.push_str("A config was looked for in $TRAINGUARD_CONFIG");
+    for place in files::usual_places(&args.cwd, args.env) {
+        let _ = write!(text, ", {}", place.display());
+    }
+    Error::Usage(text)
+}

@@ -1,0 +1,48 @@
+//! Check `guard`: whether the guard itself is well. Its state was whole, its alerts arrive.
+
+use super::{Context, Memory};
+use crate::finding::{Claim, Opinion, Scope, Severity, Subject};
+use crate::observe::guard::{GuardFacts, Undelivered};
+
+/// Its name.
+pub const NAME: &str = "guard";
+
+/// `state_damaged` and `delivery_failed`.
+pub fn check(context: &Context<'_>, _memory: &mut Memory) -> Vec<Opinion> {
+    let facts = &context.look.guard;
+    let mut opinions = vec![state(facts)];
+    opinions.extend(facts.undelivered.iter().map(undelivered));
+    let over = context.open.iter().filter(|open| open.check == NAME && open.syndrome == "delivery_failed");
+    let over = over.filter(|open| !facts.undelivered.iter().any(|owed| Some(&owed.channel) == open.of.as_ref()));
+    opinions.extend(over.map(|open| Opinion::Well(open.clone(), "its alerts were taken".to_owned())));
+    opinions
+}
+
+fn state(facts: &GuardFacts) -> Opinion {
+    let subject = Subject::new(NAME, "state_damaged");
+    match &facts.damage {
+        None => Opinion::Well(subject, "the state is whole".to_owned()),
+        Some(damage) => Claim::new(
+            subject,
+            Scope::Surroundings,
+            Severity::Warning,
+            damage.clone(),
+            "Look for a full disk or a crash of this machine; alerts that were told are not told again",
+        )
+        .holds(),
+    }
+}
+
+fn undelivered(owed: &Undelivered) -> Opinion {
+    let (channel, count) = (&owed.channel, owed.alerts);
+    let plural = if count == 1 { "alert" } else { "alerts" };
+    Claim::new(
+        Subject::new(NAME, "delivery_failed").of(channel.clone()),
+        Scope::Surroundings,
+        Severity::Warning,
+        format!("channel {channel} did not take {count} {plural}: {}", owed.error),
+        format!("Mend channels.{channel} in the config; what waits is sent by the next patrol"),
+    )
+    .with("alerts", count)
+    .holds()
+}
