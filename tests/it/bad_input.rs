@@ -2,6 +2,7 @@
 
 use crate::scene::{Answer, Process, Scene, failure, healthy, in_own_mounts, numbers, occurrences, until};
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Command, Stdio};
 
 /// Could not look: the first line says so and names the log and the reason; nobody takes it for well.
@@ -18,7 +19,6 @@ fn expect_unknown(answer: &Answer, words: &[&str]) {
 fn a_log_that_may_not_be_read_is_unknown() {
     let scene = Scene::new();
     let log = scene.write("train.log", healthy(0, 20));
-    use std::os::unix::fs::PermissionsExt as _;
     fs::set_permissions(log, fs::Permissions::from_mode(0o000)).unwrap();
     let binary = scene.path("trainguard");
     fs::copy(crate::scene::BINARY, &binary).unwrap();
@@ -123,7 +123,9 @@ fn a_read_only_state_directory_is_told_and_loses_nothing() {
     let arguments = "patrol --log train.log --name demo --state-dir state";
     let answer = in_own_mounts(
         &scene,
-        &format!("mount --bind state state && mount -o remount,bind,ro state && exec \"$TRAINGUARD\" {arguments}"),
+        &format!(
+            "mount --bind state state && mount -o remount,bind,ro state && exec \"$TRAINGUARD\" {arguments}"
+        ),
     );
     assert_eq!(answer.code, 3, "{answer:?}");
     assert!((answer.stdout.clone() + &answer.stderr).contains("Read-only file system"), "{answer:?}");
@@ -188,7 +190,11 @@ fn on_a_disk_that_is_full_from_the_start_the_verdict_is_printed_and_nothing_is_l
     let (failures, code, complaint) = told(&scene, 1);
     assert_eq!((failures, code.as_str()), (vec![0], "2"));
     assert!(complaint.contains("No space left on device"), "{complaint}");
-    assert_eq!(told(&scene, 2), (vec![0], "2".to_owned(), String::new()), "what could not be kept is taken again");
+    assert_eq!(
+        told(&scene, 2),
+        (vec![0], "2".to_owned(), String::new()),
+        "what could not be kept is taken again"
+    );
     assert_eq!(told(&scene, 3).0, Vec::<usize>::new());
     assert_eq!(told_of_the_failure(&scene), 1, "{}", scene.read("alerts.txt"));
 }

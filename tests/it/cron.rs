@@ -18,7 +18,7 @@ const EXAMPLE: &str = include_str!("../../crontab.example");
 const TRAINING: &str = "import time\nfor step in range(10**6):\n    print(f'step {step}: loss {3 - step * 1e-6}', flush=True)\n    time.sleep(0.05)\n";
 
 /// Mounts what cron would share with the machine, then becomes the daemon.
-const DAEMON: &str = r#"set -e
+const DAEMON: &str = r"set -e
 mkdir sbin && cp /usr/sbin/cron sbin/ && cp sendmail sbin/ && chmod 755 sbin/sendmail
 mount -t tmpfs tmpfs /var/spool/cron && mkdir /var/spool/cron/crontabs
 install -m 600 crontab /var/spool/cron/crontabs/root
@@ -26,7 +26,7 @@ mount -t tmpfs tmpfs /etc/cron.d && mount -t tmpfs tmpfs /run
 mount --bind empty /etc/crontab
 mount --bind pam /etc/pam.d/cron
 mount --bind sbin /usr/sbin
-exec /usr/sbin/cron -f -L 0"#;
+exec /usr/sbin/cron -f -L 0";
 
 /// The example with its schedule, PATH and home replaced, and what the test wants to see besides.
 fn crontab(home: &str, more: &str) -> (String, usize) {
@@ -51,7 +51,10 @@ fn start_cron(scene: &Scene) -> Process {
         "this test needs root and Debian's cron: run `sh tests/run.sh`, which sets the machine up"
     );
     scene.write("empty", "");
-    scene.write("pam", "auth required pam_permit.so\naccount required pam_permit.so\nsession required pam_permit.so\n");
+    scene.write(
+        "pam",
+        "auth required pam_permit.so\naccount required pam_permit.so\nsession required pam_permit.so\n",
+    );
     scene.write("sendmail", format!("#!/bin/sh\ncat >>{}\n", scene.path("mail").display()));
     let mut daemon = Command::new("unshare");
     daemon.args(["-m", "sh", "-c", DAEMON]).current_dir(scene.path("")).stdin(Stdio::null());
@@ -61,7 +64,10 @@ fn start_cron(scene: &Scene) -> Process {
 #[test]
 fn cron_runs_the_lines_of_the_example_and_mails_what_is_new() {
     let scene = Scene::new();
-    scene.write("runs/trainguard.yaml", "runs:\n  - {name: large, log: large.log}\n  - {name: small, log: small.log}\n");
+    scene.write(
+        "runs/trainguard.yaml",
+        "runs:\n  - {name: large, log: large.log}\n  - {name: small, log: small.log}\n",
+    );
     scene.write("runs/large.log", healthy(0, 20) + &failure(0));
     scene.write("runs/small.log", healthy(0, 20));
     let log = scene.write("runs/gpt/train.log", "");
@@ -81,14 +87,19 @@ fn cron_runs_the_lines_of_the_example_and_mails_what_is_new() {
 
     let exists = |name: &str| scene.path(name).exists();
     within(PATIENCE, "cron has run its lines", || {
-        exists("runs/agent_health.yaml") && exists("runs/gpt/.trainguard/agent_health.yaml") && exists("seen.json") && exists("mail")
+        exists("runs/agent_health.yaml")
+            && exists("runs/gpt/.trainguard/agent_health.yaml")
+            && exists("seen.json")
+            && exists("mail")
     });
     until("the mail is whole", || scene.read("mail").contains("next: "));
 
     let health: serde_yaml::Value = serde_yaml::from_str(&scene.read("runs/agent_health.yaml")).unwrap();
     assert_eq!(health["status"], "CRITICAL");
     assert_eq!(health["runs"]["small"]["status"], "OK");
-    assert!(scene.read("runs/.trainguard/alerts.log").contains(" CRITICAL large opened cuda_illegal_access "));
+    assert!(
+        scene.read("runs/.trainguard/alerts.log").contains(" CRITICAL large opened cuda_illegal_access ")
+    );
     let mail = scene.read("mail");
     assert!(mail.contains("To: you@example.org") && mail.contains("CRITICAL large"), "{mail}");
     assert!(!mail.contains("small"), "a run that is well is no mail: {mail}");

@@ -1,8 +1,10 @@
 //! From the first row to the last word: a run dies, is told once, comes back, is taken, and ends.
 
 use crate::scene::{Answer, Process, Scene, findings, healthy, until};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::Value;
 use std::process::Stdio;
+use std::time::{Duration, SystemTime};
 
 /// A training that appends a row every few milliseconds and writes its pid first.
 const TRAINER: &str = r#"
@@ -73,7 +75,10 @@ fn a_killed_run_is_told_with_pid_last_step_and_last_lines_and_alerts_nobody_agai
     for _ in 0..2 {
         let answer = patrol(&scene, &[]);
         assert_eq!(answer.code, 2, "{answer:?}");
-        assert!(answer.stdout.starts_with("CRITICAL demo") && answer.stdout.contains("nothing new"), "{answer:?}");
+        assert!(
+            answer.stdout.starts_with("CRITICAL demo") && answer.stdout.contains("nothing new"),
+            "{answer:?}"
+        );
     }
     assert_eq!(scene.alerts(), alerts);
 }
@@ -130,8 +135,7 @@ fn ack_takes_a_death_out_of_the_exit_code_until_its_time_is_over_and_done_ends_i
     for word in ["process_dead", "acknowledged", "node is being mended"] {
         assert!(answer.stdout.contains(word), "an acknowledged finding stays visible: {answer:?}");
     }
-    let later = (chrono::DateTime::UNIX_EPOCH + now() + std::time::Duration::from_secs(3 * 3600)).to_rfc3339();
-    assert_eq!(patrol(&scene, &["--now", &later]).code, 2, "two hours are over");
+    assert_eq!(patrol(&scene, &["--now", &in_hours(3)]).code, 2, "two hours are over");
 
     let answer = scene.run(&["done", "demo"]);
     assert_eq!(answer.code, 0, "{answer:?}");
@@ -147,8 +151,9 @@ fn ack_takes_a_death_out_of_the_exit_code_until_its_time_is_over_and_done_ends_i
     assert_eq!(json(&scene, &[])["runs"][0]["phase"], "finished");
 }
 
-fn now() -> std::time::Duration {
-    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap()
+/// The wall clock some hours from now, as `--now` takes it.
+fn in_hours(hours: i64) -> String {
+    (DateTime::<Utc>::from(SystemTime::now()) + TimeDelta::hours(hours)).to_rfc3339()
 }
 
 #[test]
@@ -171,10 +176,7 @@ fn an_open_death_is_recalled_once_a_day() {
     let scene = Scene::new();
     killed(&scene);
     assert_eq!(patrol(&scene, &[]).code, 2);
-    let after = |hours: u64| {
-        let time = chrono::DateTime::UNIX_EPOCH + now() + std::time::Duration::from_secs(hours * 3600);
-        patrol(&scene, &["-q", "--now", &time.to_rfc3339()])
-    };
+    let after = |hours| patrol(&scene, &["-q", "--now", &in_hours(hours)]);
     assert_eq!(after(23).stdout, "");
     let recalled = after(25);
     assert!(recalled.code == 2 && recalled.stdout.contains("reminder process_dead"), "{recalled:?}");
@@ -205,7 +207,11 @@ fn a_run_whose_last_line_is_its_sign_of_completion_is_finished_and_never_alarms(
         assert!(answer.stdout.lines().next().unwrap().contains("finished"), "{answer:?}");
     }
     assert!(scene.alerts().is_empty(), "{:#?}", scene.alerts());
-    assert!(scene.read("agent_health.yaml").contains("phase\": \"finished"), "{}", scene.read("agent_health.yaml"));
+    assert!(
+        scene.read("agent_health.yaml").contains("phase\": \"finished"),
+        "{}",
+        scene.read("agent_health.yaml")
+    );
 }
 
 #[test]
@@ -231,7 +237,7 @@ fn a_run_that_ends_without_a_sign_is_told_once_in_words_that_name_done() {
 fn a_log_that_was_already_old_at_its_first_patrol_has_ended_and_a_hint_names_the_flag() {
     let scene = Scene::new();
     let log = scene.write("train.log", healthy(0, 50));
-    let hour_ago = std::time::SystemTime::now() - std::time::Duration::from_secs(3600);
+    let hour_ago = SystemTime::now() - Duration::from_hours(1);
     std::fs::File::options().write(true).open(log).unwrap().set_modified(hour_ago).unwrap();
     for _ in 0..2 {
         let answer = scene.patrol(&[]);
@@ -276,7 +282,10 @@ fn a_second_patrol_at_once_reads_nothing_and_sends_nothing() {
     let scene = Scene::new();
     scene.write("train.log", healthy(0, 20) + &crate::scene::failure(0));
     let first = scene.report(&[]);
-    assert_eq!(first["runs"][0]["log"]["bytes_read"], std::fs::metadata(scene.path("train.log")).unwrap().len());
+    assert_eq!(
+        first["runs"][0]["log"]["bytes_read"],
+        std::fs::metadata(scene.path("train.log")).unwrap().len()
+    );
     let alerts = scene.alerts();
     let second = scene.report(&[]);
     assert_eq!(second["runs"][0]["log"]["bytes_read"], 0, "{second:#}");

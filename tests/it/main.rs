@@ -1,5 +1,6 @@
 //! The program as its users meet it: one file per behaviour, all in one binary.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+#![allow(clippy::format_push_string, reason = "short texts")]
 
 mod bad_input;
 mod cron;

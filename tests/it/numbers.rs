@@ -2,7 +2,7 @@
 
 use crate::scene::{Scene, findings, healthy, python};
 
-/// Compares the health file (by PyYAML's `safe_load`) with the JSON report of the same patrol.
+/// Compares the health file (by `yaml.safe_load`) with the JSON report of the same patrol.
 const SAME: &str = r#"
 import json, sys, yaml
 health, report = sys.stdin.read().split("\0")
@@ -84,7 +84,10 @@ fn a_nan_among_finite_rows_of_one_patrol_is_no_alarm() {
 #[test]
 fn a_log_whose_words_look_like_yaml_stays_one_document_of_strings() {
     let scene = Scene::new();
-    scene.write("train.log", healthy(0, 5) + "RuntimeError: CUDA error: out of memory \" : - {x: *y} \u{85}\t\n");
+    scene.write(
+        "train.log",
+        healthy(0, 5) + "RuntimeError: CUDA error: out of memory \" : - {x: *y} \u{85}\t\n",
+    );
     assert_eq!(scene.patrol(&[]).code, 2);
     assert_eq!(health(&scene), "CRITICAL CRITICAL");
 }

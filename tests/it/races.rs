@@ -24,7 +24,8 @@ fn of_two_patrols_at_once_exactly_one_takes_each_failure_and_no_alert_is_written
     let (mut taken, mut rows) = (Vec::new(), 0);
     for round in 0..ROUNDS {
         // The hours between the rounds keep each opening a story of its own.
-        let hour = |minutes: i64| (begin + chrono::TimeDelta::minutes(60 * round as i64 + minutes)).to_rfc3339();
+        let hour =
+            |minutes: i64| (begin + chrono::TimeDelta::minutes(60 * round as i64 + minutes)).to_rfc3339();
         let step = 20 + 5 * round as u64;
         for (now, text) in [
             (hour(0), failure(2 * round) + "a line between\n" + &failure(2 * round + 1)),
@@ -33,8 +34,8 @@ fn of_two_patrols_at_once_exactly_one_takes_each_failure_and_no_alert_is_written
             scene.append("train.log", text);
             let line = ["patrol", "--log", "train.log", "--name", "demo", "--format", "json", "--now", &now];
             for answer in at_once(&scene, &[line.to_vec(), line.to_vec()]) {
-                let report: serde_json::Value =
-                    serde_json::from_str(&answer.stdout).unwrap_or_else(|error| panic!("{error}: {answer:?}"));
+                let report: serde_json::Value = serde_json::from_str(&answer.stdout)
+                    .unwrap_or_else(|error| panic!("{error}: {answer:?}"));
                 taken.extend(numbers(&occurrences(&report)));
                 rows += report["runs"][0]["log"]["rows"].as_u64().unwrap();
             }
@@ -44,7 +45,9 @@ fn of_two_patrols_at_once_exactly_one_takes_each_failure_and_no_alert_is_written
     assert_eq!(taken, (0..2 * ROUNDS).collect::<Vec<_>>(), "each failure line by exactly one patrol");
     assert_eq!(rows, 5 * ROUNDS as u64, "each row by exactly one patrol");
     let alerts = scene.alerts();
-    let of = |word: &str| alerts.iter().filter(|line| line.contains(&format!(" demo {word} cuda_illegal_access "))).count();
+    let of = |word: &str| {
+        alerts.iter().filter(|line| line.contains(&format!(" demo {word} cuda_illegal_access "))).count()
+    };
     assert_eq!((of("opened"), of("resolved")), (ROUNDS, ROUNDS), "{alerts:#?}");
 }
 
@@ -61,7 +64,10 @@ fn two_runs_patrolled_at_once_lose_no_health_entry_and_no_alert() {
         let alerts = scene.alerts();
         for run in ["a", "b"] {
             assert_eq!(health["runs"][run]["status"], "CRITICAL", "{health:?}");
-            let told = alerts.iter().filter(|line| line.contains(&format!(" {run} opened cuda_illegal_access "))).count();
+            let told = alerts
+                .iter()
+                .filter(|line| line.contains(&format!(" {run} opened cuda_illegal_access ")))
+                .count();
             assert_eq!(told, 1, "{alerts:#?}");
         }
         assert_eq!(alerts.len(), 2, "{alerts:#?}");
@@ -104,7 +110,10 @@ fn a_patrol_that_is_killed_loses_nothing_and_tells_nothing_twice() {
     // Killed a little later each time, in debug and release alike somewhere within the patrol.
     for round in 0..40u64 {
         scene.append("train.log", failure(round as usize));
-        let child = scene.command(&["patrol", "-q", "--log", "train.log", "--name", "demo"]).stdout(Stdio::null()).spawn();
+        let child = scene
+            .command(&["patrol", "-q", "--log", "train.log", "--name", "demo"])
+            .stdout(Stdio::null())
+            .spawn();
         let child = Process(child.unwrap());
         std::thread::sleep(std::time::Duration::from_micros(500 * round));
         child.kill();
@@ -114,10 +123,21 @@ fn a_patrol_that_is_killed_loses_nothing_and_tells_nothing_twice() {
     assert!(!answer.stdout.contains("state_damaged"), "{answer:?}");
     let report = scene.report(&[]);
     let finding = &report["runs"][0]["findings"][0];
-    assert_eq!((&finding["syndrome"], &finding["count"]), (&"cuda_illegal_access".into(), &40.into()), "{report:#}");
+    assert_eq!(
+        (&finding["syndrome"], &finding["count"]),
+        (&"cuda_illegal_access".into(), &40.into()),
+        "{report:#}"
+    );
     assert_eq!(scene.alerts().len(), 1, "{:#?}", scene.alerts());
-    assert_eq!(fs::read_dir(scene.path(".trainguard/outbox")).unwrap().filter(|entry| {
-        let name = entry.as_ref().unwrap().file_name();
-        name != "delivered.json"
-    }).count(), 0, "nothing is left to be delivered");
+    assert_eq!(
+        fs::read_dir(scene.path(".trainguard/outbox"))
+            .unwrap()
+            .filter(|entry| {
+                let name = entry.as_ref().unwrap().file_name();
+                name != "delivered.json"
+            })
+            .count(),
+        0,
+        "nothing is left to be delivered"
+    );
 }

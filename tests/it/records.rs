@@ -167,6 +167,7 @@ fn stateless_reads_from_the_start_takes_the_log_as_final_and_writes_nothing() {
         assert!(syndromes(&report).contains(&"cuda_illegal_access".to_owned()), "{report:#}");
         assert_eq!(report["runs"][0]["log"]["rows"], 10);
     }
-    let files: Vec<_> = fs::read_dir(log.scene.path("")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    let files: Vec<_> =
+        fs::read_dir(log.scene.path("")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert_eq!(files, ["train.log"]);
 }

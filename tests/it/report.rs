@@ -88,7 +88,11 @@ fn noisy(scene: &Scene) {
     ];
     let mut log = healthy(0, 20);
     for text in failures {
-        log += &format!("\x1b[31m{text}\x1b[0m \x1b]0;owned\x07 \x1b[2J\u{9b}5n\u{202e} {}\n", "long ".repeat(200)).repeat(5);
+        log += &format!(
+            "\x1b[31m{text}\x1b[0m \x1b]0;owned\x07 \x1b[2J\u{9b}5n\u{202e} {}\n",
+            "long ".repeat(200)
+        )
+        .repeat(5);
     }
     scene.write("train.log", log);
 }
@@ -117,7 +121,10 @@ fn escape_sequences_of_a_log_line_reach_neither_terminal_nor_report_nor_alert_fi
     for (what, text) in [("report", report), ("verdict", answer.stdout), ("file", files)] {
         assert!(!text.contains(['\x1b', '\x07', '\u{9b}', '\u{202e}']), "{what}: {text:?}");
         assert!(!text.contains("\\u001b") && !text.contains("\\u0007"), "{what}: {text}");
-        assert!(!text.contains("[31m") && !text.contains("0;owned"), "{what} holds the rest of a sequence: {text}");
+        assert!(
+            !text.contains("[31m") && !text.contains("0;owned"),
+            "{what} holds the rest of a sequence: {text}"
+        );
     }
 }
 
@@ -143,7 +150,10 @@ fn a_patrol_of_several_runs_says_first_which_need_a_look() {
     let answer = scene.run(&["patrol"]);
     assert_eq!(answer.code, 2, "{answer:?}");
     let first = answer.stdout.lines().next().unwrap();
-    assert!(first.starts_with("CRITICAL 1 of 2 runs") && first.contains("bad (cuda_illegal_access)"), "{first}");
+    assert!(
+        first.starts_with("CRITICAL 1 of 2 runs") && first.contains("bad (cuda_illegal_access)"),
+        "{first}"
+    );
     assert!(answer.stdout.contains("OK good step 19"), "{answer:?}");
 }
 

@@ -197,7 +197,10 @@ fn content_that_is_identical_up_to_the_offset_counts_as_an_append() {
 #[test]
 fn an_archive_that_is_older_than_the_guard_is_not_read() {
     let mut log = Reading::new();
-    log.scene.append("train.log.1", "RuntimeError: CUDA error: an illegal memory access was encountered [hit 99]\n");
+    log.scene.append(
+        "train.log.1",
+        "RuntimeError: CUDA error: an illegal memory access was encountered [hit 99]\n",
+    );
     log.grow("train.log", 40);
     log.patrol();
     log.grow("train.log", 4);

@@ -256,11 +256,15 @@ impl Reading {
 pub fn python(script: &str, input: &str) -> String {
     let mut python = Command::new("/usr/bin/python3");
     python.args(["-c", script]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut python = python.spawn().expect("/usr/bin/python3 is missing: `sh tests/run.sh` sets the machine up");
+    let mut python =
+        python.spawn().expect("/usr/bin/python3 is missing: `sh tests/run.sh` sets the machine up");
     python.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
     let output = python.wait_with_output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{said}\n`sh tests/run.sh` installs python3-yaml and python3-jsonschema");
+    assert!(
+        output.status.success(),
+        "{said}\n`sh tests/run.sh` installs python3-yaml and python3-jsonschema"
+    );
     String::from_utf8(output.stdout).unwrap()
 }
 
