@@ -105,7 +105,7 @@ pub fn healthy(from: u64, rows: u64) -> String {
 
 /// Waits until something holds; fails with its name after a minute.
 pub fn until(what: &str, holds: impl Fn() -> bool) {
-    within(Duration::from_secs(60), what, holds);
+    within(Duration::from_mins(1), what, holds);
 }
 
 /// Waits until something holds; fails with its name once patience is at its end.
@@ -252,7 +252,7 @@ impl Reading {
     }
 }
 
-/// Debian's Python with PyYAML and jsonschema reads `input`; what it prints.
+/// Debian's Python, with `yaml` and jsonschema reads `input`; what it prints.
 pub fn python(script: &str, input: &str) -> String {
     let mut python = Command::new("/usr/bin/python3");
     python.args(["-c", script]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
