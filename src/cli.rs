@@ -11,12 +11,7 @@ use std::time::Duration;
 ///
 /// Exit codes: 0 ok or info, 1 warning, 2 critical, 3 could not look.
 #[derive(Debug, Parser)]
-#[command(
-    name = "trainguard",
-    version,
-    propagate_version = true,
-    max_term_width = 100
-)]
+#[command(name = "trainguard", version, propagate_version = true, max_term_width = 100)]
 #[command(
     after_help = "Exit codes: 0 ok or info · 1 warning · 2 critical · 3 unknown (bad arguments, bad config, could not look)"
 )]

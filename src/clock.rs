@@ -33,8 +33,7 @@ pub struct Clock {
 impl Clock {
     /// Reads all clocks; `wall` comes from `--now` or from the system.
     pub fn read(wall: DateTime<Utc>) -> Self {
-        let boot_id =
-            std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+        let boot_id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
         let now = Reading {
             wall,
             monotonic_s: seconds(rustix::time::ClockId::Monotonic),
@@ -44,10 +43,7 @@ impl Clock {
             boottime_s: seconds(rustix::time::ClockId::Monotonic),
             boot_id: boot_id.trim().to_owned(),
         };
-        Self {
-            now,
-            started: Instant::now(),
-        }
+        Self { now, started: Instant::now() }
     }
 
     /// Wall time of the invocation's start.

@@ -7,9 +7,7 @@ use std::fmt;
 
 /// How bad it is. The order is the exit code's order of precedence:
 /// critical beats unknown beats warning beats info beats ok.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
-)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
     /// Nothing to say.
@@ -122,11 +120,7 @@ pub struct Subject {
 impl Subject {
     /// A subject without a GPU, path or rank group.
     pub fn new(check: &str, syndrome: &str) -> Self {
-        Self {
-            check: check.to_owned(),
-            syndrome: syndrome.to_owned(),
-            of: None,
-        }
+        Self { check: check.to_owned(), syndrome: syndrome.to_owned(), of: None }
     }
 
     /// The same subject for one GPU, path or rank group.

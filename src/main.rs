@@ -13,7 +13,8 @@ use trainguard::{commands, observe::probe};
 fn main() -> ExitCode {
     let mut arguments = std::env::args_os();
     if arguments.nth(1).is_some_and(|first| first == probe::ARGUMENT) {
-        probe::serve(&mut std::io::stdin().lock(), std::io::stdout());
+        // Whoever does not listen any more needs no answer, and no error.
+        drop(probe::serve(std::io::stdin().lock(), std::io::stdout()));
         return ExitCode::SUCCESS;
     }
     let cli = match Cli::try_parse() {

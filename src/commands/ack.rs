@@ -28,6 +28,7 @@ pub fn run(args: &Ack, common: &Common, clock: &Clock, out: &mut dyn Write) -> R
         return Err(Error::Usage(format!("{what}run '{}': {open}", args.run)));
     }
     named.state.save(&named.store)?;
+    named.store.sync()?;
     let until = until
         .map_or_else(|| "until it is over or worsens".to_owned(), |until| format!("until {}", stamp(until)));
     let plural = if taken == 1 { "finding" } else { "findings" };

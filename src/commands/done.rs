@@ -13,6 +13,7 @@ pub fn run(args: &Done, common: &Common, clock: &Clock, out: &mut dyn Write) -> 
     let mut named = Named::find(&args.run, args.log.as_ref(), common, clock)?;
     named.state.memory.end_by_operator(clock.wall());
     named.state.save(&named.store)?;
+    named.store.sync()?;
     writeln!(out, "{} is finished: patrols stay quiet about it until a new attempt makes progress", args.run)
         .map_err(Error::io("write to", Path::new("standard output")))
 }

@@ -8,7 +8,7 @@ pub mod patrol;
 
 use crate::cli::{Cli, Command, Common};
 use crate::clock::Clock;
-use crate::config::{self, LoadArgs};
+use crate::config::{self, BareLog, LoadArgs};
 use crate::error::{Error, Result};
 use crate::persist::lock::Lock;
 use crate::persist::state::{Loaded, State};
@@ -23,15 +23,15 @@ pub fn run(cli: &Cli, clock: &Clock, out: &mut dyn Write) -> Result<u8> {
         Command::Patrol(args) => patrol::run(args, common, clock, out),
         Command::Ack(args) => ack::run(args, common, clock, out).map(|()| 0),
         Command::Done(args) => done::run(args, common, clock, out).map(|()| 0),
-        Command::Metrics(args) => metrics::run(args, out).map(|()| 0),
-        Command::Check => check::run(common, out).map(|severity| severity.exit_code()),
+        Command::Metrics(args) => metrics::run(args, out).map(|severity| severity.exit_code()),
+        Command::Check => check::run(&load_args(common, None)?, out).map(|severity| severity.exit_code()),
     }
 }
 
-/// What the environment and the common flags say to the config.
-pub(crate) fn load_args(common: &Common) -> Result<LoadArgs> {
+/// What the environment and the common flags say to the config, with a bare log if one was given.
+pub(crate) fn load_args(common: &Common, log: Option<BareLog>) -> Result<LoadArgs<'static>> {
     let cwd = std::env::current_dir().map_err(Error::io("find", Path::new("the working directory")))?;
-    Ok(LoadArgs::new(common.config.clone(), common.state_dir.clone(), common.health_file.clone(), cwd))
+    Ok(LoadArgs::new(common, cwd, &|name| std::env::var_os(name)).with_log(log))
 }
 
 /// A run whose state was found by name, under its lock: for `ack` and `done`.
@@ -45,9 +45,8 @@ impl Named {
     /// Finds a run's state: in the state directory of the config, of `--log`, of `--state-dir`, or
     /// in `./.trainguard`.
     pub(crate) fn find(run: &str, log: Option<&PathBuf>, common: &Common, clock: &Clock) -> Result<Self> {
-        let mut args = load_args(common)?;
-        let local = args.cwd.join(".trainguard");
-        args.log.clone_from(&log.cloned());
+        let args = load_args(common, log.map(BareLog::new))?;
+        let local = args.cwd.join(config::STATE_DIR);
         let directory = match (&common.state_dir, config::load(&args)) {
             (Some(directory), _) => directory.clone(),
             (None, Ok(config)) => config.state_dir,
@@ -68,7 +67,9 @@ impl Named {
         let Loaded { state, damage } = State::load_any(&store, run, None, clock.wall())?;
         match damage {
             None => Ok(Self { store, state, _lock: lock }),
-            Some(damage) => Err(Error::State(format!("{damage}: run a patrol first, then this command again"))),
+            Some(damage) => {
+                Err(Error::State(format!("{damage}: run a patrol first, then this command again")))
+            }
         }
     }
 }

@@ -9,10 +9,15 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 /// The channels that a severity can be routed to.
-pub const CHANNELS: &[&str] = &["terminal", "file", "webhook"];
+pub const CHANNELS: &[&str] = &["terminal", "file", "webhook", "orchestrator", "command"];
 
 /// `channels:`, checked. The alert file without a path is `alerts.log` in the state directory.
-pub(super) fn channels(at: &Section<'_>, raw: Option<&raw::Channels>, state_dir: &Path, notes: &mut Vec<String>) -> Result<Channels> {
+pub(super) fn channels(
+    at: &Section<'_>,
+    raw: Option<&raw::Channels>,
+    state_dir: &Path,
+    notes: &mut Vec<String>,
+) -> Result<Channels> {
     let unset = raw::Channels::default();
     let raw = raw.unwrap_or(&unset);
     let terminal = raw.terminal.as_ref().and_then(|terminal| terminal.enabled.as_ref());
@@ -28,12 +33,20 @@ pub(super) fn channels(at: &Section<'_>, raw: Option<&raw::Channels>, state_dir:
     if at.key("webhook").flag("enabled", webhook, false)? {
         notes.push(super::not_in_effect(&at.name("webhook")));
     }
+    for (key, given) in [("orchestrator", &raw.orchestrator), ("command", &raw.command)] {
+        if given.is_some() {
+            notes.push(super::not_in_effect(&at.name(key)));
+        }
+    }
     let file = enabled.then(|| path.unwrap_or_else(|| state_dir.join("alerts.log")));
     Ok(Channels { terminal, file })
 }
 
 /// `severity_routing:`, checked. What is absent keeps its default; `unknown` goes where warnings go.
-pub(super) fn routing(at: &Section<'_>, raw: Option<&raw::Routing>) -> Result<BTreeMap<Severity, Vec<String>>> {
+pub(super) fn routing(
+    at: &Section<'_>,
+    raw: Option<&raw::Routing>,
+) -> Result<BTreeMap<Severity, Vec<String>>> {
     let unset = raw::Routing::default();
     let raw = raw.unwrap_or(&unset);
     let info = route(at, "info", raw.info.as_deref(), &["file"])?;
@@ -49,8 +62,15 @@ pub(super) fn routing(at: &Section<'_>, raw: Option<&raw::Routing>) -> Result<BT
     ]))
 }
 
-fn route(at: &Section<'_>, severity: &str, raw: Option<&[raw::Text]>, default: &[&str]) -> Result<Vec<String>> {
-    let Some(raw) = raw else { return Ok(default.iter().map(|&name| name.to_owned()).collect()) };
+fn route(
+    at: &Section<'_>,
+    severity: &str,
+    raw: Option<&[raw::Text]>,
+    default: &[&str],
+) -> Result<Vec<String>> {
+    let Some(raw) = raw else {
+        return Ok(default.iter().map(|&name| name.to_owned()).collect());
+    };
     let mut channels = Vec::with_capacity(raw.len());
     for (index, text) in raw.iter().enumerate() {
         let at = at.key(severity).index(index);

@@ -7,6 +7,7 @@ use super::expand::{Env, expand};
 use super::locate::{self, Aim, Step};
 use crate::error::Error;
 use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+use std::collections::HashSet;
 use std::fmt;
 
 /// Bytes of scalars, and scalars, that a file may amount to once its aliases are followed: far above
@@ -18,15 +19,17 @@ const MOST_SCALARS: usize = 1 << 18;
 pub(super) fn audit(document: &Document, env: Env<'_>) -> Result<(), Verdict> {
     let mut state = State { env, path: Vec::new(), bytes: 0, scalars: 0, fault: None };
     let yaml = serde_yaml::Deserializer::from_str(&document.text);
-    let Err(error) = (Walk { state: &mut state }).deserialize(yaml) else { return Ok(()) };
-    let Some(fault) = state.fault else { return Err(Verdict::Yaml(error)) };
-    let index = error.location().map_or(0, |location| location.index());
-    let offset = document.offset_of_char(index);
+    let Err(error) = (Walk { state: &mut state }).deserialize(yaml) else {
+        return Ok(());
+    };
+    let Some(fault) = state.fault else {
+        return Err(Verdict::Yaml(error));
+    };
+    let offset = error.location().map_or(0, |location| location.index());
     Err(Verdict::Explained(match fault {
         Fault::Said(what, next) => document.mistake(offset, &what, &next),
         Fault::Twice(key) => {
-            let first = locate::char_index(&document.text, &state.path, Aim::Key);
-            let first = document.place(document.offset_of_char(first));
+            let first = document.place(locate::offset(&document.text, &state.path, Aim::Key));
             let what = format!("the key `{key}` is here for the second time; the first is at {first}");
             document.mistake(offset, &what, "keep one of the two")
         }
@@ -137,10 +140,10 @@ impl<'de> Visitor<'de> for Walk<'_, '_> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         self.state.count(0)?;
-        let mut seen: Vec<String> = Vec::new();
+        let mut seen = HashSet::new();
         while let Some(key) = map.next_key_seed(Key { state: self.state, seen: &seen })? {
             self.state.path.push(Step::Key(key.clone()));
-            seen.push(key);
+            seen.insert(key);
             map.next_value_seed(Walk { state: self.state })?;
             self.state.path.pop();
         }
@@ -150,7 +153,7 @@ impl<'de> Visitor<'de> for Walk<'_, '_> {
 
 struct Key<'s, 'e> {
     state: &'s mut State<'e>,
-    seen: &'s [String],
+    seen: &'s HashSet<String>,
 }
 
 impl<'de> DeserializeSeed<'de> for Key<'_, '_> {
@@ -167,7 +170,7 @@ impl Visitor<'_> for Key<'_, '_> {
     }
     fn visit_str<E: de::Error>(self, key: &str) -> Result<String, E> {
         self.state.count(key.len())?;
-        if self.seen.iter().any(|seen| seen == key) {
+        if self.seen.contains(key) {
             self.state.path.push(Step::Key(key.to_owned()));
             return Err(self.state.fail(Fault::Twice(key.to_owned())));
         }

@@ -48,40 +48,39 @@ impl BareLog {
 
 /// The run and the directory that its state goes under.
 pub(super) struct Bare {
-    pub run: Run,
-    pub base: PathBuf,
+    pub(super) run: Run,
+    pub(super) base: PathBuf,
 }
 
 /// Checks the flags and decides where state goes; a note says so where that is not beside the log.
 pub(super) fn resolve(
-    bare: &BareLog,
+    typed: &BareLog,
     args: &LoadArgs<'_>,
     has_state_dir: bool,
     notes: &mut Vec<String>,
 ) -> Result<Bare> {
-    if bare.log.as_os_str().is_empty() {
+    if typed.log.as_os_str().is_empty() {
         return Err(Error::Usage("--log is empty: name the training's log".to_owned()));
     }
     let absolute = |path: &Path| paths::absolute(path, &args.cwd, args.env);
-    let log = absolute(&bare.log);
+    let log = absolute(&typed.log);
     if paths::is_glob(&log) {
         glob::Pattern::new(&log.to_string_lossy()).map_err(|error| {
-            Error::Usage(format!("--log {}: not a usable glob: {}", bare.log.display(), error.msg))
+            Error::Usage(format!("--log {}: not a usable glob: {}", typed.log.display(), error.msg))
         })?;
     }
-    let process = match &bare.process {
+    let process = match &typed.process {
         Some(ProcessSpec::PidFile(file)) => Some(ProcessSpec::PidFile(absolute(file))),
         Some(ProcessSpec::Match(pattern)) => {
-            compile(pattern).map_err(|why| {
-                Error::Usage(format!("--match '{pattern}': not a usable regex: {why}"))
-            })?;
+            compile(pattern)
+                .map_err(|why| Error::Usage(format!("--match '{pattern}': not a usable regex: {why}")))?;
             Some(ProcessSpec::Match(pattern.clone()))
         }
         other => other.clone(),
     };
     let directory = paths::log_directory(&log);
     let identity = identity(&log, &directory);
-    let name = match &bare.name {
+    let name = match &typed.name {
         Some(name) => match name_fault(name) {
             Some(fault) => return Err(Error::Usage(format!("--name '{name}': {fault}"))),
             None => name.clone(),
@@ -100,10 +99,9 @@ pub(super) fn resolve(
             base
         }
     };
-    let checkpoints = bare.checkpoints.as_deref();
+    let checkpoints = typed.checkpoints.as_deref();
     let checkpoints = checkpoints.map(|dir| CheckpointSpec { dir: absolute(dir), pattern: None });
-    let run =
-        Run { name, log: Some(log), process, checkpoints, total_steps: None, done_when: None };
+    let run = Run { name, log: Some(log), process, checkpoints, total_steps: None, done_when: None };
     Ok(Bare { run, base })
 }
 
@@ -148,15 +146,9 @@ fn unusable(directory: &Path) -> Option<String> {
         })
     };
     match state.symlink_metadata() {
-        Ok(metadata) if metadata.is_symlink() => {
-            Some(format!("{} is a symbolic link", state.display()))
-        }
-        Ok(metadata) if !metadata.is_dir() => {
-            Some(format!("{} is not a directory", state.display()))
-        }
-        Ok(metadata) => {
-            trust::fault(&state, &metadata, Caller::current()).or_else(|| writable(&state))
-        }
+        Ok(metadata) if metadata.is_symlink() => Some(format!("{} is a symbolic link", state.display())),
+        Ok(metadata) if !metadata.is_dir() => Some(format!("{} is not a directory", state.display())),
+        Ok(metadata) => trust::fault(&state, &metadata, Caller::current()).or_else(|| writable(&state)),
         Err(error) if error.kind() == ErrorKind::NotFound => writable(directory),
         Err(error) => Some(format!("{} cannot be looked at ({error})", state.display())),
     }

@@ -8,36 +8,35 @@ use std::fmt::Write;
 
 /// Explains a complaint of the library about this document.
 pub(super) fn explain(document: &Document, error: &serde_yaml::Error) -> Error {
-    let place = error.location();
     let said = without_place(error);
-    let index = match &place {
-        Some(location) => location.index(),
-        None if said.contains("more than one document") => locate::second_document(&document.text),
-        None => 0,
-    };
-    let offset = document.offset_of_char(index);
     let (path, said) = split_path(&said);
-    let under = if path.is_empty() { String::new() } else { format!(" under `{path}`") };
+    let mut offset = error.location().map_or(0, |location| location.index());
     let (what, next) = if let Some((key, known)) = unknown_field(said) {
+        let under = if path.is_empty() { String::new() } else { format!(" under `{path}`") };
         (format!("unknown key `{key}`{under}"), suggestion(&key, path, &known))
     } else if let Some((got, wanted)) = wrong_type(said) {
         let of = if path.is_empty() { "this file".to_owned() } else { format!("`{path}`") };
-        let next = if wanted.contains("true") {
-            "write true or false; yes, no, on and off are plain text in YAML"
-        } else if wanted == "a number" {
-            "write the bare number: the unit is in the key's name"
-        } else {
-            ""
-        };
-        (format!("{of} has the wrong type: {got} where {wanted} should be"), next.to_owned())
+        let what = format!("{of} has the wrong type: {got} where {wanted} should be");
+        (what, hint_on_type(&wanted).to_owned())
     } else if said.contains("more than one document") {
-        ("a second YAML document begins here".to_owned(), "keep one: delete the line `---`, or make two files of a directory".to_owned())
+        offset = locate::second_document(&document.text);
+        let next = "keep one: delete the line `---`, or make two files of a directory";
+        ("a second YAML document begins here".to_owned(), next.to_owned())
     } else if said.contains("repetition limit") || said.contains("recursion limit") {
-        (format!("nested or repeated beyond any use ({said})"), "write it out without aliases".to_owned())
+        let what = format!("nested or repeated beyond any use ({said})");
+        (what, "write it out, without aliases (`*name`)".to_owned())
     } else if said.contains("unknown anchor") {
-        ("this alias (`*name`) has no anchor (`&name`) before it".to_owned(), "define the anchor first, or put the text in quotes".to_owned())
+        let next = "define the anchor first, or put the text in quotes";
+        ("this alias (`*name`) has no anchor (`&name`) before it".to_owned(), next.to_owned())
     } else {
-        (format!("this is not YAML: {said}"), hint(document, offset))
+        let unclosed = offset >= document.text.trim_end().len();
+        let opened = opened_at(&document.text, said).filter(|_| unclosed);
+        offset = opened.unwrap_or(offset);
+        let next = match opened {
+            Some(_) => "close the quote or bracket that is opened here",
+            None => hint_on_syntax(document, offset, said),
+        };
+        (format!("this is not YAML: {said}"), next.to_owned())
     };
     document.mistake(offset, &what, &next)
 }
@@ -75,9 +74,10 @@ fn suggestion(key: &str, path: &str, known: &[String]) -> String {
     if let Some(near) = nearest(key, &known) {
         return format!("did you mean `{near}`?");
     }
-    let home = SECTIONS_WITH_KEYS.iter().filter(|&&(name, _)| name != path).find(|(_, probe)| {
-        keys_at(probe).iter().any(|known| known == key)
-    });
+    let home = SECTIONS_WITH_KEYS
+        .iter()
+        .filter(|&&(name, _)| name != path)
+        .find(|(_, probe)| keys_at(probe).iter().any(|known| known == key));
     if let Some((name, _)) = home {
         return format!("`{key}` belongs under `{name}:`");
     }
@@ -96,7 +96,9 @@ const SECTIONS_WITH_KEYS: &[(&str, &str)] = &[
 
 fn keys_at(probe: &str) -> Vec<String> {
     let probe = probe.replace('?', "\"\"");
-    let Err(error) = serde_yaml::from_str::<raw::File>(&probe) else { return Vec::new() };
+    let Err(error) = serde_yaml::from_str::<raw::File>(&probe) else {
+        return Vec::new();
+    };
     let said = without_place(&error);
     unknown_field(split_path(&said).1).map(|(_, known)| known).unwrap_or_default()
 }
@@ -130,32 +132,59 @@ fn unknown_field(said: &str) -> Option<(String, Vec<String>)> {
 fn wrong_type(said: &str) -> Option<(String, String)> {
     let rest = said.strip_prefix("invalid type: ").or_else(|| said.strip_prefix("invalid value: "))?;
     let (got, wanted) = rest.rsplit_once(", expected ")?;
-    let got = match got {
+    let got: String = got.chars().take(80).collect();
+    let got = match got.as_str() {
         "map" => "keys and values".to_owned(),
         "sequence" => "a list".to_owned(),
         "unit value" | "Option value" => "nothing".to_owned(),
         "enum" => "a YAML tag".to_owned(),
-        other => other.replacen("string ", "the text ", 1).replacen("floating point", "the number", 1).replacen("integer", "the number", 1),
+        other => other
+            .replacen("string ", "the text ", 1)
+            .replacen("floating point", "the number", 1)
+            .replacen("integer", "the number", 1),
     };
     let wanted = match wanted {
-        "a sequence" => "a list (`[a, b]`, or lines that begin with `- `)",
+        "a sequence" => "a list",
         "a string" => "text",
         other => other,
     };
     Some((got, wanted.to_owned()))
 }
 
+fn hint_on_type(wanted: &str) -> &'static str {
+    match wanted {
+        "a list" => "put it between [ ], or on lines that begin with `- `",
+        "a value without a YAML tag" => "delete the tag (`!…`), or put the text in quotes",
+        "a number" => "write the bare number: the unit is in the key's name",
+        "`true` or `false`" => "write true or false; yes, no, on and off are plain text in YAML",
+        _ => "",
+    }
+}
+
+/// Where the quote or bracket was opened that the text's end was found in.
+fn opened_at(text: &str, said: &str) -> Option<usize> {
+    let (_, place) = said.rsplit_once(" at line ")?;
+    let (line, column) = place.split_once(" column ")?;
+    let (line, column): (usize, usize) = (line.parse().ok()?, column.parse().ok()?);
+    let start = text.split_inclusive('\n').take(line.checked_sub(1)?).map(str::len).sum::<usize>();
+    let before = text[start..].chars().take(column.checked_sub(1)?);
+    Some(start + before.map(char::len_utf8).sum::<usize>())
+}
+
 /// What usually is behind text that is not YAML.
-fn hint(document: &Document, offset: usize) -> String {
+fn hint_on_syntax(document: &Document, offset: usize, said: &str) -> &'static str {
     let text = &document.text;
+    let offset = text.floor_char_boundary(offset);
     let start = text[..offset].rfind('\n').map_or(0, |newline| newline + 1);
     let line = text[start..].lines().next().unwrap_or_default();
-    let tab_before = line.chars().take_while(|c| c.is_whitespace()).any(|c| c == '\t');
-    if tab_before {
-        return "YAML takes no tabs for indentation: use spaces".to_owned();
+    let indent = line.chars().take_while(|c| c.is_whitespace());
+    if indent.into_iter().any(|c| c == '\t') {
+        "YAML takes no tabs for indentation: use spaces"
+    } else if said.contains("cannot start any token") {
+        "put text that begins with a special character in quotes"
+    } else if line.contains("${") {
+        "between { } or [ ], text with `${NAME}` has to stand in quotes"
+    } else {
+        "look at the indentation here and on the line above, and quote text that holds `: ` or ` #`"
     }
-    if line.trim_start().starts_with(['%', '@', '`']) || line.contains(": *") || line.contains(": %") {
-        return "put text that begins with a special character in quotes".to_owned();
-    }
-    "look at the indentation here and on the line above, and quote text that holds `: ` or ` #`".to_owned()
 }

@@ -7,21 +7,24 @@ use std::path::PathBuf;
 
 /// Characters of a source line that are shown around a mistake: one line of a terminal.
 const SHOWN_CHARS: usize = 100;
+/// Characters of what is wrong: it may quote the file, and the file may hold anything.
+const WHAT_CHARS: usize = 400;
 
 /// A config file that was read.
 #[derive(Debug)]
 pub(super) struct Document {
     /// As the user named it, for messages.
-    pub shown: String,
+    pub(super) shown: String,
     /// Absolute.
-    pub path: PathBuf,
+    pub(super) path: PathBuf,
     /// Its content, without a byte order mark.
-    pub text: String,
+    pub(super) text: String,
 }
 
 impl Document {
     /// A mistake at a byte offset of the text. `what` says what is wrong, `next` what to do.
-    pub fn mistake(&self, offset: usize, what: &str, next: &str) -> Error {
+    pub(super) fn mistake(&self, offset: usize, what: &str, next: &str) -> Error {
+        let offset = self.text.floor_char_boundary(offset);
         let (line, column) = position(&self.text, offset);
         let start = offset_of_line(&self.text, offset);
         let end = self.text[start..].find('\n').map_or(self.text.len(), |length| start + length);
@@ -29,14 +32,9 @@ impl Document {
     }
 
     /// `file:line:column` of a byte offset.
-    pub fn place(&self, offset: usize) -> String {
-        let (line, column) = position(&self.text, offset);
+    pub(super) fn place(&self, offset: usize) -> String {
+        let (line, column) = position(&self.text, self.text.floor_char_boundary(offset));
         format!("{}:{line}:{column}", self.shown)
-    }
-
-    /// The byte offset of the `index`-th character: the YAML library counts characters.
-    pub fn offset_of_char(&self, index: usize) -> usize {
-        self.text.char_indices().nth(index).map_or(self.text.len(), |(offset, _)| offset)
     }
 }
 
@@ -59,6 +57,7 @@ pub(super) fn render(
     let number = line.to_string();
     let margin = " ".repeat(number.len());
     let indent = " ".repeat(column - 1 - skipped);
+    let what: String = what.chars().take(WHAT_CHARS).map(|c| if c.is_control() { ' ' } else { c }).collect();
     let mut text = format!("{file}:{line}:{column}: {what}");
     let _ = write!(text, "\n {number} | {}\n {margin} | {indent}^", shown.trim_end());
     if !next.is_empty() {
@@ -70,7 +69,7 @@ pub(super) fn render(
 /// Line and column of a byte offset, both from 1; columns count characters.
 fn position(text: &str, offset: usize) -> (usize, usize) {
     let start = offset_of_line(text, offset);
-    let line = text.as_bytes()[..start].iter().filter(|&&byte| byte == b'\n').count() + 1;
+    let line = memchr::memchr_iter(b'\n', &text.as_bytes()[..start]).count() + 1;
     (line, text[start..offset].chars().count() + 1)
 }
 
@@ -83,17 +82,13 @@ mod tests {
     use super::*;
 
     fn shown(text: &str, offset: usize) -> String {
-        let document =
-            Document { shown: "a.yaml".into(), path: "/a.yaml".into(), text: text.to_owned() };
+        let document = Document { shown: "a.yaml".into(), path: "/a.yaml".into(), text: text.to_owned() };
         document.mistake(offset, "it is wrong", "mend it").to_string()
     }
 
     #[test]
     fn a_mistake_shows_its_place_its_line_and_a_caret_under_the_column() {
-        assert_eq!(
-            shown("a: 1\nbc: xx\n", 9),
-            "a.yaml:2:5: it is wrong\n 2 | bc: xx\n   |     ^\nmend it"
-        );
+        assert_eq!(shown("a: 1\nbc: xx\n", 9), "a.yaml:2:5: it is wrong\n 2 | bc: xx\n   |     ^\nmend it");
     }
 
     #[test]

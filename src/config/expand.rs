@@ -45,8 +45,7 @@ fn value_of(name: &str, env: Env<'_>) -> Result<String, (String, String)> {
     if !is_name {
         return Err((
             format!("`${{{name}}}` names no environment variable"),
-            "letters, digits and `_` only; there are no defaults; `$${` is a `${` meant as text"
-                .to_owned(),
+            "letters, digits and `_` only; there are no defaults; `$${` is a `${` meant as text".to_owned(),
         ));
     }
     let Some(value) = env(name) else {
@@ -58,10 +57,7 @@ fn value_of(name: &str, env: Env<'_>) -> Result<String, (String, String)> {
         ));
     };
     value.into_string().map_err(|_| {
-        (
-            format!("the environment variable `{name}` is not UTF-8"),
-            "give it a value that is".to_owned(),
-        )
+        (format!("the environment variable `{name}` is not UTF-8"), "give it a value that is".to_owned())
     })
 }
 

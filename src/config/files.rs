@@ -5,7 +5,7 @@ use super::expand::Env;
 use super::paths;
 use super::trust::{self, Caller};
 use crate::error::{Error, Result};
-use std::fs::{File, Metadata};
+use std::fs::File;
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
@@ -15,11 +15,11 @@ const MOST_BYTES: u64 = 1 << 20;
 /// The files of a config and what they rest on.
 #[derive(Debug, Default)]
 pub(super) struct Found {
-    pub documents: Vec<Document>,
+    pub(super) documents: Vec<Document>,
     /// The directory that state and health file default to; `None` where nothing was found.
-    pub base: Option<PathBuf>,
+    pub(super) base: Option<PathBuf>,
     /// Why the config cannot be trusted: one sentence per file.
-    pub faults: Vec<String>,
+    pub(super) faults: Vec<String>,
 }
 
 /// Reads the paths that were named, or else looks in the usual places, the first that has anything.
@@ -82,24 +82,25 @@ impl Found {
                 )));
             }
             for (path, shown) in files {
-                self.read(path, &shown, caller)?;
+                self.read(path, &shown, true, caller)?;
             }
             path.as_path()
         } else {
-            self.read(path.clone(), named, caller)?;
+            self.read(path.clone(), named, false, caller)?;
             path.parent().unwrap_or(Path::new("/"))
         };
         if self.base.is_none() {
-            let is_xdg = xdg.is_some_and(|xdg| same_directory(xdg, directory));
+            let is_xdg = xdg.is_some_and(|xdg| same(xdg, directory));
             let state = if is_xdg { paths::xdg_state(env) } else { None };
             self.base = Some(state.unwrap_or_else(|| directory.to_owned()));
         }
         Ok(())
     }
 
-    /// Reads one file, once even if it is named twice.
-    fn read(&mut self, path: PathBuf, shown: &Path, caller: Caller) -> Result<()> {
-        if self.documents.iter().any(|document| same_file(&document.path, &path)) {
+    /// Reads one file, once even if it is named twice. In a directory there may be a health file
+    /// under a name of the user's choice: that is ours and no config.
+    fn read(&mut self, path: PathBuf, shown: &Path, listed: bool, caller: Caller) -> Result<()> {
+        if self.documents.iter().any(|document| same(&document.path, &path)) {
             return Ok(());
         }
         // Looked at before it is opened: opening a FIFO waits for its writer.
@@ -119,7 +120,7 @@ impl Found {
         }
         let shown = shown.display().to_string();
         let text = text_of(bytes, &shown)?;
-        if is_our_own_output(&text) {
+        if listed && is_health_file(&text) {
             return Ok(());
         }
         self.faults.extend(trust::fault(&path, &metadata, caller));
@@ -135,7 +136,8 @@ fn yaml_files(directory: &Path, shown: &Path) -> Result<Vec<(PathBuf, PathBuf)>>
         let name = entry.map_err(|error| unreadable(shown, &error))?.file_name();
         let bytes = name.as_encoded_bytes();
         let is_yaml = bytes.ends_with(b".yaml") || bytes.ends_with(b".yml");
-        if is_yaml && !bytes.starts_with(b".") && !bytes.starts_with(b"agent_health") {
+        let is_health = bytes.starts_with(b"agent_health") && bytes.ends_with(b".yaml");
+        if is_yaml && !bytes.starts_with(b".") && !is_health {
             names.push(name);
         }
     }
@@ -144,18 +146,17 @@ fn yaml_files(directory: &Path, shown: &Path) -> Result<Vec<(PathBuf, PathBuf)>>
     Ok(files.filter(|(path, _)| !path.is_dir()).collect())
 }
 
-/// A health file under another name, in a directory that holds the config too.
-fn is_our_own_output(text: &str) -> bool {
-    text.lines().take(20).any(|line| {
-        line.strip_prefix("schema:").is_some_and(|value| value.contains("trainguard/"))
-    })
+fn is_health_file(text: &str) -> bool {
+    text.lines()
+        .take(20)
+        .any(|line| line.strip_prefix("schema:").is_some_and(|value| value.contains("trainguard/")))
 }
 
 /// The file as text that the YAML library takes: UTF-8 without control characters.
 fn text_of(bytes: Vec<u8>, shown: &str) -> Result<String> {
     let wrong = |bytes: &[u8], at: usize, what: &str, next: &str| {
         let start = bytes[..at].iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at + 1);
-        let line = bytes[..at].iter().filter(|&&byte| byte == b'\n').count() + 1;
+        let line = memchr::memchr_iter(b'\n', &bytes[..at]).count() + 1;
         let before = String::from_utf8_lossy(&bytes[start..at]);
         let end = bytes[at..].iter().position(|&byte| byte == b'\n').map_or(bytes.len(), |n| at + n);
         let source = format!("{before}{}", String::from_utf8_lossy(&bytes[at..end]));
@@ -194,15 +195,11 @@ fn unreadable(path: &Path, error: &std::io::Error) -> Error {
     Error::Config(format!("{}: cannot read the config: {error}\n{next}", path.display()))
 }
 
-fn same_file(a: &Path, b: &Path) -> bool {
+fn same(a: &Path, b: &Path) -> bool {
     a == b || matches!((identity(a), identity(b)), (Some(a), Some(b)) if a == b)
-}
-
-fn same_directory(a: &Path, b: &Path) -> bool {
-    same_file(a, b)
 }
 
 fn identity(path: &Path) -> Option<(u64, u64)> {
     use std::os::unix::fs::MetadataExt;
-    path.metadata().ok().map(|metadata: Metadata| (metadata.dev(), metadata.ino()))
+    path.metadata().ok().map(|metadata| (metadata.dev(), metadata.ino()))
 }

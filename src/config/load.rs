@@ -81,12 +81,12 @@ pub fn load(args: &LoadArgs<'_>) -> Result<Config> {
         Some(path) => Some(flag_path(args, "--state-dir", path)?),
         None => merged.path("state_dir", merged.raw.state_dir.as_ref())?,
     };
-    let bare = match &args.log {
+    let single = match &args.log {
         Some(log) => Some(bare::resolve(log, args, state_dir.is_some(), &mut notes)?),
         None => None,
     };
-    let base = match (&bare, found.base) {
-        (Some(bare), _) => bare.base.clone(),
+    let base = match (&single, found.base) {
+        (Some(single), _) => single.base.clone(),
         (None, base) => base.unwrap_or_else(|| args.cwd.clone()),
     };
     let state_dir = state_dir.unwrap_or_else(|| base.join(STATE_DIR));
@@ -94,33 +94,27 @@ pub fn load(args: &LoadArgs<'_>) -> Result<Config> {
         Some(path) => Some(flag_path(args, "--health-file", path)?),
         None => merged.path("health_file", merged.raw.health_file.as_ref())?,
     };
-    let with_state = args.state_dir.is_some() || bare.is_some();
-    let health_file = health_file
-        .unwrap_or_else(|| if with_state { &state_dir } else { &base }.join(HEALTH_FILE));
+    let with_state = args.state_dir.is_some() || single.is_some();
+    let health_file =
+        health_file.unwrap_or_else(|| if with_state { &state_dir } else { &base }.join(HEALTH_FILE));
     let Merged { raw, .. } = &merged;
-    Ok(Config {
+    let config = Config {
         training: thresholds::training(&merged.at("training"), raw.training.as_ref(), &mut notes)?,
         patrol: thresholds::patrol(&merged.at("patrol"), raw.patrol.as_ref(), &mut notes)?,
-        channels: alerting::channels(
-            &merged.at("channels"),
-            raw.channels.as_ref(),
-            &state_dir,
-            &mut notes,
-        )?,
-        routing: alerting::routing(
-            &merged.at("severity_routing"),
-            raw.severity_routing.as_ref(),
-        )?,
-        runs: match bare {
-            Some(bare) => vec![bare.run],
+        channels: alerting::channels(&merged.at("channels"), raw.channels.as_ref(), &state_dir, &mut notes)?,
+        routing: alerting::routing(&merged.at("severity_routing"), raw.severity_routing.as_ref())?,
+        runs: match single {
+            Some(single) => vec![single.run],
             None => runs::runs(&merged.at("runs"), raw.runs.as_deref(), &mut notes)?,
         },
         files: found.documents.iter().map(|document| document.path.clone()).collect(),
         state_dir,
         health_file,
-        notes,
+        notes: Vec::new(),
         trusted,
-    })
+    };
+    merged.refuse_overwriting(&config)?;
+    Ok(Config { notes, ..config })
 }
 
 /// All files as one, and which section came from which.
@@ -162,6 +156,35 @@ impl<'a> Merged<'a> {
         self.top(section).key(section)
     }
 
+    /// What is written must not be what is read: a health file over the config or the log would
+    /// destroy it, and alerts in the log would be read as the training's own words.
+    fn refuse_overwriting(&self, config: &Config) -> Result<()> {
+        let alert_path = self.raw.channels.as_ref().and_then(|channels| channels.file.as_ref());
+        let alert_path = alert_path.is_some_and(|file| file.path.is_some());
+        let written = [
+            ("health_file", Some(&config.health_file), self.raw.health_file.is_some()),
+            ("path", config.channels.file.as_ref(), alert_path),
+        ];
+        for (key, path, in_file) in written {
+            let Some(path) = path else { continue };
+            let run = config.runs.iter().find(|run| run.log.as_ref() == Some(path));
+            let whose = match run {
+                Some(run) => format!("the log of the run `{}`", run.name),
+                None if config.files.contains(path) => "this config".to_owned(),
+                None if key == "path" && config.health_file == *path => "the health file".to_owned(),
+                None => continue,
+            };
+            let what = format!("trainguard would write over {whose}: {}", path.display());
+            let next = "choose another file";
+            return Err(match (key, in_file) {
+                (_, false) => Error::Usage(format!("{what}; {next}")),
+                ("path", true) => self.at("channels").key("file").wrong(key, &what, next),
+                (_, true) => self.top(key).wrong(key, &what, next),
+            });
+        }
+        Ok(())
+    }
+
     fn path(&self, section: &str, text: Option<&raw::Text>) -> Result<Option<PathBuf>> {
         text.map(|text| self.top(section).path(section, text)).transpose()
     }
@@ -172,8 +195,8 @@ fn parse(document: &Document, env: Env<'_>) -> Result<raw::File> {
         Verdict::Explained(error) => error,
         Verdict::Yaml(error) => diagnose::explain(document, &error),
     })?;
-    let file: Option<raw::File> = serde_yaml::from_str(&document.text)
-        .map_err(|error| diagnose::explain(document, &error))?;
+    let file: Option<raw::File> =
+        serde_yaml::from_str(&document.text).map_err(|error| diagnose::explain(document, &error))?;
     Ok(file.unwrap_or_default())
 }
 

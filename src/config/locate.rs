@@ -20,17 +20,19 @@ pub(super) enum Aim {
     Value,
 }
 
-/// The index of the character at which the path's key or value begins; where the path does not
+/// The byte offset at which the path's key or value begins; where the path does not
 /// exist, the one of what encloses it most closely.
-pub(super) fn char_index(text: &str, path: &[Step], aim: Aim) -> usize {
+pub(super) fn offset(text: &str, path: &[Step], aim: Aim) -> usize {
     let sought = Seek { path, aim }.deserialize(serde_yaml::Deserializer::from_str(text));
     let place = sought.err().and_then(|error| error.location());
     place.map_or(0, |location| location.index())
 }
 
-/// The index of the character at which a second YAML document begins.
+/// The byte offset at which a second YAML document begins.
 pub(super) fn second_document(text: &str) -> usize {
-    let Some(second) = serde_yaml::Deserializer::from_str(text).nth(1) else { return 0 };
+    let Some(second) = serde_yaml::Deserializer::from_str(text).nth(1) else {
+        return 0;
+    };
     let sought = Seek { path: &[], aim: Aim::Value }.deserialize(second);
     let place = sought.err().and_then(|error| error.location());
     place.map_or(0, |location| location.index())
@@ -59,7 +61,9 @@ impl<'de> Visitor<'de> for Seek<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        let Some((Step::Key(wanted), rest)) = self.path.split_first() else { return Ok(()) };
+        let Some((Step::Key(wanted), rest)) = self.path.split_first() else {
+            return Ok(());
+        };
         let stop = self.aim == Aim::Key && rest.is_empty();
         while let Some(found) = map.next_key_seed(KeyIs { wanted, stop })? {
             if found {
@@ -71,7 +75,9 @@ impl<'de> Visitor<'de> for Seek<'_> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
-        let Some((&Step::Index(wanted), rest)) = self.path.split_first() else { return Ok(()) };
+        let Some((&Step::Index(wanted), rest)) = self.path.split_first() else {
+            return Ok(());
+        };
         for _ in 0..wanted {
             list.next_element::<IgnoredAny>()?;
         }
@@ -128,9 +134,7 @@ mod tests {
 
     /// What the text holds from the located place on.
     fn at<'t>(text: &'t str, way: &str, aim: Aim) -> &'t str {
-        let index = char_index(text, &path(way), aim);
-        let offset = text.char_indices().nth(index).map_or(text.len(), |(offset, _)| offset);
-        &text[offset..]
+        &text[offset(text, &path(way), aim)..]
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What the user typed, checked and made ready to use.
 //!
-//! [`load`](fn@load) finds the files, [`raw`] mirrors them, one file per section checks the values, and every
+//! [`load`](fn@load) finds the files, `raw` mirrors them, one file per section checks the values, and every
 //! mistake ends as `file:line:column` with its source line and what to do next.
 
 mod alerting;
@@ -79,14 +79,21 @@ impl Config {
     /// The runs of these names, in the order of the file; all of them where no name is given.
     ///
     /// # Errors
-    /// A name that the config does not have, with the nearest that it has.
+    /// No runs at all, for looking at nothing must not pass for well; a name that the config does
+    /// not have, with the nearest that it has.
     pub fn select(&self, names: &[String]) -> Result<Vec<&Run>> {
+        if self.runs.is_empty() {
+            let files: Vec<String> = self.files.iter().map(|file| file.display().to_string()).collect();
+            return Err(Error::Usage(format!(
+                "the config names no runs, so there is nothing to look at ({})\nadd them, as in:\n{EXAMPLE}or give a log: trainguard patrol --log train.log",
+                files.join(", ")
+            )));
+        }
         let known: Vec<&str> = self.runs.iter().map(|run| run.name.as_str()).collect();
-        for name in names.iter().filter(|name| !known.contains(&name.as_str())) {
-            let next = match (diagnose::nearest(name, &known), known.as_slice()) {
-                (_, []) => "the config has no runs".to_owned(),
-                (Some(near), _) => format!("did you mean `{near}`?"),
-                (None, _) => format!("there are {}", diagnose::listed(&known)),
+        if let Some(name) = names.iter().find(|name| !known.contains(&name.as_str())) {
+            let next = match diagnose::nearest(name, &known) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!("there are {}", diagnose::listed(&known)),
             };
             return Err(Error::Usage(format!("there is no run `{name}`: {next}")));
         }

@@ -1,38 +1,39 @@
 //! The config file as it is written: every key that it may hold, nothing checked but the kind of
 //! each value. Strings here still hold their `${ENV}`; [`super::section::Section`] hands them out expanded.
 
-use serde::de::{Deserializer, Error, IgnoredAny, Unexpected, Visitor};
 use serde::Deserialize;
+use serde::de::{Deserializer, Error, IgnoredAny, Unexpected, Visitor};
 use std::fmt;
 
 /// A whole file: any of the sections.
+#[allow(clippy::struct_field_names, reason = "the user's key is `health_file`")]
 #[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, expecting = "sections such as `runs:` and `patrol:`")]
+#[serde(deny_unknown_fields, expecting = "a mapping of sections such as `runs:` and `patrol:`")]
 pub(super) struct File {
-    pub training: Option<Training>,
-    pub patrol: Option<Patrol>,
-    pub channels: Option<Channels>,
-    pub severity_routing: Option<Routing>,
-    pub runs: Option<Vec<Run>>,
-    pub state_dir: Option<Text>,
-    pub health_file: Option<Text>,
-    pub agents: Option<Later>,
-    pub environment: Option<Later>,
-    pub downloads: Option<Later>,
-    pub playbook: Option<Later>,
-    pub judge: Option<Later>,
-    pub orchestrator: Option<Later>,
-    pub history: Option<Later>,
-    pub metrics: Option<Later>,
-    pub prometheus_textfile: Option<Later>,
-    pub heartbeat_url: Option<Later>,
+    pub(super) training: Option<Training>,
+    pub(super) patrol: Option<Patrol>,
+    pub(super) channels: Option<Channels>,
+    pub(super) severity_routing: Option<Routing>,
+    pub(super) runs: Option<Vec<Run>>,
+    pub(super) state_dir: Option<Text>,
+    pub(super) health_file: Option<Text>,
+    pub(super) agents: Option<Later>,
+    pub(super) environment: Option<Later>,
+    pub(super) downloads: Option<Later>,
+    pub(super) playbook: Option<Later>,
+    pub(super) judge: Option<Later>,
+    pub(super) orchestrator: Option<Later>,
+    pub(super) history: Option<Later>,
+    pub(super) metrics: Option<Later>,
+    pub(super) prometheus_textfile: Option<Later>,
+    pub(super) heartbeat_url: Option<Later>,
 }
 
 macro_rules! sections {
     ($($section:ident),* $(,)?) => {
         impl File {
             /// The sections that this file holds, by name.
-            pub fn sections(&self) -> Vec<&'static str> {
+            pub(super) fn sections(&self) -> Vec<&'static str> {
                 let mut names = Vec::new();
                 $(if self.$section.is_some() {
                     names.push(stringify!($section));
@@ -41,7 +42,7 @@ macro_rules! sections {
             }
 
             /// Takes over what the other file holds and this one does not.
-            pub fn absorb(&mut self, other: Self) {
+            pub(super) fn absorb(&mut self, other: Self) {
                 let Self { $($section),* } = other;
                 $(self.$section = self.$section.take().or($section);)*
             }
@@ -50,8 +51,23 @@ macro_rules! sections {
 }
 
 sections!(
-    training, patrol, channels, severity_routing, runs, state_dir, health_file, agents, environment,
-    downloads, playbook, judge, orchestrator, history, metrics, prometheus_textfile, heartbeat_url,
+    training,
+    patrol,
+    channels,
+    severity_routing,
+    runs,
+    state_dir,
+    health_file,
+    agents,
+    environment,
+    downloads,
+    playbook,
+    judge,
+    orchestrator,
+    history,
+    metrics,
+    prometheus_textfile,
+    heartbeat_url,
 );
 
 /// Sections that take effect in this version.
@@ -59,101 +75,103 @@ pub(super) const SECTIONS_IN_EFFECT: &[&str] =
     &["training", "patrol", "channels", "severity_routing", "runs", "state_dir", "health_file"];
 
 #[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, expecting = "keys such as `phase1_steps: 1000`")]
+#[serde(deny_unknown_fields, expecting = "a mapping such as `{phase1_steps: 1000}`")]
 pub(super) struct Training {
     pub phase1_steps: Option<Number>,
-    pub loss_nan_action: Option<Text>,
-    pub gradient_norm_max: Option<Number>,
-    pub gpu_util_min: Option<Number>,
-    pub memory_usage_max: Option<Number>,
+    pub(super) loss_nan_action: Option<Text>,
+    pub(super) gradient_norm_max: Option<Number>,
+    pub(super) gpu_util_min: Option<Number>,
+    pub(super) memory_usage_max: Option<Number>,
 }
 
 #[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, expecting = "keys such as `interval_minutes: 30`")]
+#[serde(deny_unknown_fields, expecting = "a mapping such as `{interval_minutes: 30}`")]
 pub(super) struct Patrol {
-    pub interval_minutes: Option<Number>,
-    pub loss_plateau_patience: Option<Number>,
-    pub disk_min_gb: Option<Number>,
-    pub checkpoint_max_hours: Option<Number>,
-    pub gpu_temp_max: Option<Number>,
-    pub renotify_hours: Option<Number>,
-    pub reopen_quiet_minutes: Option<Number>,
+    pub(super) interval_minutes: Option<Number>,
+    pub(super) loss_plateau_patience: Option<Number>,
+    pub(super) disk_min_gb: Option<Number>,
+    pub(super) checkpoint_max_hours: Option<Number>,
+    pub(super) gpu_temp_max: Option<Number>,
+    pub(super) renotify_hours: Option<Number>,
+    pub(super) reopen_quiet_minutes: Option<Number>,
 }
 
 #[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, expecting = "channels such as `file: {enabled: true}`")]
+#[serde(deny_unknown_fields, expecting = "a mapping such as `{file: {enabled: true}}`")]
 pub(super) struct Channels {
-    pub terminal: Option<Terminal>,
-    pub file: Option<AlertFile>,
-    pub webhook: Option<Webhook>,
+    pub(super) terminal: Option<Terminal>,
+    pub(super) file: Option<AlertFile>,
+    pub(super) webhook: Option<Webhook>,
+    pub(super) orchestrator: Option<Later>,
+    pub(super) command: Option<Later>,
 }
 
 #[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, expecting = "`{enabled: true}`")]
+#[serde(deny_unknown_fields, expecting = "a mapping such as `{enabled: true}`")]
 pub(super) struct Terminal {
-    pub enabled: Option<Flag>,
+    pub(super) enabled: Option<Flag>,
 }
 
 #[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, expecting = "`{enabled: true, path: alerts.log}`")]
+#[serde(deny_unknown_fields, expecting = "a mapping such as `{enabled: true, path: alerts.log}`")]
 pub(super) struct AlertFile {
-    pub enabled: Option<Flag>,
-    pub path: Option<Text>,
+    pub(super) enabled: Option<Flag>,
+    pub(super) path: Option<Text>,
 }
 
 #[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, expecting = "`{enabled: true, url: …}`")]
+#[serde(deny_unknown_fields, expecting = "a mapping such as `{enabled: true, url_file: hook.url}`")]
 pub(super) struct Webhook {
-    pub enabled: Option<Flag>,
+    pub(super) enabled: Option<Flag>,
     #[serde(rename = "url")]
-    pub _url: Option<Text>,
+    pub(super) _url: Option<Text>,
     #[serde(rename = "url_file")]
-    pub _url_file: Option<Text>,
+    pub(super) _url_file: Option<Text>,
 }
 
 #[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, expecting = "severities such as `critical: [terminal, file]`")]
+#[serde(deny_unknown_fields, expecting = "a mapping such as `{critical: [terminal, file]}`")]
 pub(super) struct Routing {
-    pub info: Option<Vec<Text>>,
-    pub warning: Option<Vec<Text>>,
-    pub critical: Option<Vec<Text>>,
-    pub unknown: Option<Vec<Text>>,
+    pub(super) info: Option<Vec<Text>>,
+    pub(super) warning: Option<Vec<Text>>,
+    pub(super) critical: Option<Vec<Text>>,
+    pub(super) unknown: Option<Vec<Text>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, expecting = "a run's keys, as in `- {name: mine, log: train.log}`")]
+#[serde(deny_unknown_fields, expecting = "a mapping such as `{name: mine, log: train.log}`")]
 pub(super) struct Run {
-    pub name: Option<Text>,
-    pub log: Option<Text>,
-    pub process: Option<Process>,
-    pub checkpoints: Option<Checkpoints>,
-    pub total_steps: Option<Number>,
-    pub done_when: Option<Text>,
-    pub command: Option<Later>,
-    pub workdir: Option<Later>,
-    pub metrics: Option<Later>,
-    pub gpus: Option<Later>,
-    pub profile: Option<Later>,
-    pub orchestrator: Option<Later>,
-    pub actions: Option<Later>,
+    pub(super) name: Option<Text>,
+    pub(super) log: Option<Text>,
+    pub(super) process: Option<Process>,
+    pub(super) checkpoints: Option<Checkpoints>,
+    pub(super) total_steps: Option<Number>,
+    pub(super) done_when: Option<Text>,
+    pub(super) command: Option<Later>,
+    pub(super) workdir: Option<Later>,
+    pub(super) metrics: Option<Later>,
+    pub(super) gpus: Option<Later>,
+    pub(super) profile: Option<Later>,
+    pub(super) orchestrator: Option<Later>,
+    pub(super) actions: Option<Later>,
 }
 
 #[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, expecting = "one key, as in `{pid_file: train.pid}`")]
+#[serde(deny_unknown_fields, expecting = "a mapping such as `{pid_file: train.pid}`")]
 pub(super) struct Process {
-    pub pid: Option<Number>,
-    pub pid_file: Option<Text>,
-    pub r#match: Option<Text>,
-    pub slurm_job: Option<Later>,
-    pub tmux: Option<Later>,
-    pub systemd_unit: Option<Later>,
+    pub(super) pid: Option<Number>,
+    pub(super) pid_file: Option<Text>,
+    pub(super) r#match: Option<Text>,
+    pub(super) slurm_job: Option<Later>,
+    pub(super) tmux: Option<Later>,
+    pub(super) systemd_unit: Option<Later>,
 }
 
 #[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, expecting = "keys, as in `{dir: checkpoints, pattern: \"*.pt\"}`")]
+#[serde(deny_unknown_fields, expecting = "a mapping such as `{dir: checkpoints}`")]
 pub(super) struct Checkpoints {
-    pub dir: Option<Text>,
-    pub pattern: Option<Text>,
+    pub(super) dir: Option<Text>,
+    pub(super) pattern: Option<Text>,
 }
 
 /// Text, with its `${ENV}` still in it. Private, so that nobody takes it unexpanded.
@@ -163,7 +181,7 @@ pub(super) struct Text(String);
 
 impl Text {
     /// The text before expansion.
-    pub fn unexpanded(&self) -> &str {
+    pub(super) fn unexpanded(&self) -> &str {
         &self.0
     }
 }
@@ -201,6 +219,9 @@ impl<'de> Deserialize<'de> for Number {
                 f.write_str("a number")
             }
             fn visit_u64<E>(self, value: u64) -> Result<Number, E> {
+                Ok(Number::Is(value as f64))
+            }
+            fn visit_u128<E>(self, value: u128) -> Result<Number, E> {
                 Ok(Number::Is(value as f64))
             }
             fn visit_i64<E>(self, value: i64) -> Result<Number, E> {

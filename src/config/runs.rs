@@ -6,6 +6,7 @@ use super::section::{Range, Section};
 use super::thresholds::MOST_STEPS;
 use super::{CheckpointSpec, ProcessSpec, Run, paths};
 use crate::error::Result;
+use std::collections::HashMap;
 use std::path::PathBuf;
 
 /// Bytes of a compiled regex: far above what a line of a config needs, far below what hurts.
@@ -13,13 +14,16 @@ const REGEX_BYTES: usize = 1 << 20;
 /// Characters of a name: with its suffixes it has to fit into the 255 bytes of a file name.
 const NAME_CHARS: usize = 100;
 /// Names that the state directory uses for itself.
-const RESERVED_NAMES: &[&str] = &["outbox", "alerts.log", "history.jsonl", "agent_health.yaml"];
+const RESERVED_NAMES: &[&str] = &["outbox", "reserve", "alerts.log", "history.jsonl", "agent_health.yaml"];
 /// Endings by which the files of one run would become those of another.
-const RESERVED_ENDINGS: &[&str] = &[".json", ".lock"];
+const RESERVED_ENDINGS: &[&str] = &[".json", ".lock", ".prev", ".damaged"];
 
 const STEPS: Range = Range { least: 1.0, least_allowed: true, most: MOST_STEPS, whole: true, unit: "steps" };
 /// Linux gives out no pid above 2^22.
-const PID: Range = Range { least: 1.0, least_allowed: true, most: 4_194_304.0, whole: true, unit: "a process id" };
+const PID: Range =
+    Range { least: 1.0, least_allowed: true, most: 4_194_304.0, whole: true, unit: "a process id" };
+
+const MATCHES_EVERYTHING: &str = "it matches empty text, and so everything";
 
 /// Compiles a user's regex as every part of the tool does: on bytes, with a limit on its size.
 /// The error says what is wrong with it.
@@ -33,7 +37,7 @@ pub fn compile(pattern: &str) -> std::result::Result<regex::bytes::Regex, String
         }
     })?;
     if regex.is_match(b"") {
-        return Err("it matches an empty text, so it matches everything".to_owned());
+        return Err(MATCHES_EVERYTHING.to_owned());
     }
     Ok(regex)
 }
@@ -44,7 +48,9 @@ pub fn name_fault(name: &str) -> Option<String> {
     if name.is_empty() {
         Some("a run's name cannot be empty".to_owned())
     } else if let Some(odd) = odd {
-        Some(format!("a run's name is part of file names and cannot hold {odd:?}: use letters, digits, `.`, `_` and `-`"))
+        Some(format!(
+            "a run's name is part of file names and cannot hold {odd:?}: use letters, digits, `.`, `_` and `-`"
+        ))
     } else if name.starts_with('.') || name.starts_with('-') {
         Some("a run's name begins with a letter, a digit or `_`".to_owned())
     } else if name.len() > NAME_CHARS {
@@ -60,10 +66,11 @@ pub fn name_fault(name: &str) -> Option<String> {
 pub(super) fn runs(at: &Section<'_>, raw: Option<&[raw::Run]>, notes: &mut Vec<String>) -> Result<Vec<Run>> {
     let raw = raw.unwrap_or_default();
     let mut runs: Vec<Run> = Vec::with_capacity(raw.len());
+    let mut seen = HashMap::new();
     for (index, raw) in raw.iter().enumerate() {
         let here = at.index(index);
         let run = run(&here, raw, notes)?;
-        if let Some(first) = runs.iter().position(|other| other.name == run.name) {
+        if let Some(first) = seen.insert(run.name.clone(), index) {
             let first = at.index(first).key("name").place(Aim::Value);
             let what = format!("a second run of the name `{}`; the first is at {first}", run.name);
             return Err(here.wrong("name", &what, "give each run its own name"));
@@ -84,7 +91,8 @@ fn run(at: &Section<'_>, raw: &raw::Run, notes: &mut Vec<String>) -> Result<Run>
     }
     let log = raw.log.as_ref().map(|log| self::log(at, log)).transpose()?;
     let process = raw.process.as_ref().map(|raw| process(&at.key("process"), raw, notes)).transpose()?;
-    let checkpoints = raw.checkpoints.as_ref().map(|raw| checkpoints(&at.key("checkpoints"), raw)).transpose()?;
+    let checkpoints =
+        raw.checkpoints.as_ref().map(|raw| checkpoints(&at.key("checkpoints"), raw)).transpose()?;
     if log.is_none() && process.is_none() && checkpoints.is_none() {
         let what = format!("nothing says where to look for the run `{name}`");
         return Err(at.wrong_here(Aim::Value, &what, "add a line such as `log: train.log`"));
@@ -103,7 +111,14 @@ fn run(at: &Section<'_>, raw: &raw::Run, notes: &mut Vec<String>) -> Result<Run>
     for (key, _) in later.iter().filter(|(_, value)| value.is_some()) {
         note(notes, &format!("runs[].{key}"));
     }
-    Ok(Run { name, log, process: process.flatten(), checkpoints, total_steps: total_steps.map(|n| n as u64), done_when })
+    Ok(Run {
+        name,
+        log,
+        process: process.flatten(),
+        checkpoints,
+        total_steps: total_steps.map(|n| n as u64),
+        done_when,
+    })
 }
 
 fn log(at: &Section<'_>, log: &raw::Text) -> Result<PathBuf> {
@@ -128,8 +143,12 @@ fn process(at: &Section<'_>, raw: &raw::Process, notes: &mut Vec<String>) -> Res
     let &[key] = given.as_slice() else {
         let next = format!("give exactly one of {}", super::diagnose::listed(&names));
         return Err(match given.get(1) {
-            None => at.wrong_here(Aim::Value, "`process` says of no way to find the process", &next),
-            Some(second) => at.wrong_key(second, &format!("`process` has {} ways to find one process", given.len()), &next),
+            None => at.wrong_here(Aim::Value, "`process` names no way to find the process", &next),
+            Some(second) => at.wrong_key(
+                second,
+                &format!("`process` has {} ways to find one process", given.len()),
+                &next,
+            ),
         });
     };
     if let Some(pid) = at.number("pid", raw.pid.as_ref(), PID)? {
@@ -147,13 +166,23 @@ fn process(at: &Section<'_>, raw: &raw::Process, notes: &mut Vec<String>) -> Res
 
 fn checkpoints(at: &Section<'_>, raw: &raw::Checkpoints) -> Result<CheckpointSpec> {
     let Some(dir) = &raw.dir else {
-        return Err(at.wrong_here(Aim::Value, "`checkpoints` has no `dir`", "add a line such as `dir: checkpoints`"));
+        return Err(at.wrong_here(
+            Aim::Value,
+            "`checkpoints` has no `dir`",
+            "add a line such as `dir: checkpoints`",
+        ));
     };
     let dir = at.path("dir", dir)?;
-    let Some(pattern) = &raw.pattern else { return Ok(CheckpointSpec { dir, pattern: None }) };
+    let Some(pattern) = &raw.pattern else {
+        return Ok(CheckpointSpec { dir, pattern: None });
+    };
     let pattern = at.text("pattern", pattern)?;
     if pattern.is_empty() || pattern.contains('/') {
-        return Err(at.wrong("pattern", "`pattern` is for the names in `dir`", "write something like \"step_*.pt\", without a directory"));
+        return Err(at.wrong(
+            "pattern",
+            "`pattern` is for the names in `dir`",
+            "write something like \"step_*.pt\", without a directory",
+        ));
     }
     glob(at, "pattern", &pattern)?;
     Ok(CheckpointSpec { dir, pattern: Some(pattern) })
@@ -165,7 +194,12 @@ fn regex(at: &Section<'_>, key: &str, text: &raw::Text) -> Result<String> {
         Ok(_) => Ok(pattern),
         Err(why) => {
             let what = format!("`{key}` is not a usable regex: {why}");
-            Err(at.wrong(key, &what, "a backslash before ( [ { * + ? . makes it plain text; single quotes keep backslashes as they are"))
+            let next = if why == MATCHES_EVERYTHING {
+                "write words that only the line in question has"
+            } else {
+                "a backslash makes ( [ { * + ? . plain text; single quotes keep backslashes"
+            };
+            Err(at.wrong(key, &what, next))
         }
     }
 }

@@ -3,8 +3,8 @@
 use super::document::Document;
 use super::expand::{Env, expand};
 use super::locate::{self, Aim, Step};
-use super::{diagnose, paths};
 use super::raw::{Flag, Number, Text};
+use super::{diagnose, paths};
 use crate::error::{Error, Result};
 use std::path::{Path, PathBuf};
 
@@ -20,30 +20,30 @@ pub(super) struct Section<'a> {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Range {
     /// The least.
-    pub least: f64,
+    pub(super) least: f64,
     /// Whether the least itself is allowed.
-    pub least_allowed: bool,
+    pub(super) least_allowed: bool,
     /// The greatest.
-    pub most: f64,
+    pub(super) most: f64,
     /// Only integers.
-    pub whole: bool,
+    pub(super) whole: bool,
     /// What is counted, for messages: `minutes`, `a ratio: 95 % is 0.95`.
-    pub unit: &'static str,
+    pub(super) unit: &'static str,
 }
 
 impl<'a> Section<'a> {
     /// The top of a document.
-    pub fn top(document: &'a Document, env: Env<'a>) -> Self {
+    pub(super) fn top(document: &'a Document, env: Env<'a>) -> Self {
         Self { document, env, path: Vec::new() }
     }
 
     /// The mapping under a key.
-    pub fn key(&self, key: &str) -> Self {
+    pub(super) fn key(&self, key: &str) -> Self {
         self.step(Step::Key(key.to_owned()))
     }
 
     /// An element of the list that this is.
-    pub fn index(&self, index: usize) -> Self {
+    pub(super) fn index(&self, index: usize) -> Self {
         self.step(Step::Index(index))
     }
 
@@ -54,7 +54,7 @@ impl<'a> Section<'a> {
     }
 
     /// The dotted name of a key, for messages: `training.gpu_util_min`.
-    pub fn name(&self, key: &str) -> String {
+    pub(super) fn name(&self, key: &str) -> String {
         let mut name = String::new();
         for step in &self.path {
             if let Step::Key(key) = step {
@@ -66,12 +66,12 @@ impl<'a> Section<'a> {
     }
 
     /// A mistake at the value of a key that takes one of a few words.
-    pub fn wrong_word(&self, key: &str, word: &str, known: &[&str]) -> Error {
+    pub(super) fn wrong_word(&self, key: &str, word: &str, known: &[&str]) -> Error {
         self.key(key).wrong_word_here(key, word, known)
     }
 
     /// The same for what stands here; `kind` says what the words are.
-    pub fn wrong_word_here(&self, kind: &str, word: &str, known: &[&str]) -> Error {
+    pub(super) fn wrong_word_here(&self, kind: &str, word: &str, known: &[&str]) -> Error {
         let what = format!("`{word}` is no `{kind}`");
         let list = diagnose::listed(known);
         let next = match diagnose::nearest(word, known) {
@@ -82,36 +82,36 @@ impl<'a> Section<'a> {
     }
 
     /// A mistake at the value of a key.
-    pub fn wrong(&self, key: &str, what: &str, next: &str) -> Error {
+    pub(super) fn wrong(&self, key: &str, what: &str, next: &str) -> Error {
         self.key(key).wrong_here(Aim::Value, what, next)
     }
 
     /// A mistake at the name of a key.
-    pub fn wrong_key(&self, key: &str, what: &str, next: &str) -> Error {
+    pub(super) fn wrong_key(&self, key: &str, what: &str, next: &str) -> Error {
         self.key(key).wrong_here(Aim::Key, what, next)
     }
 
     /// A mistake of this mapping, list or element as a whole.
-    pub fn wrong_here(&self, aim: Aim, what: &str, next: &str) -> Error {
+    pub(super) fn wrong_here(&self, aim: Aim, what: &str, next: &str) -> Error {
         self.document.mistake(self.offset(aim), what, next)
     }
 
     /// `file:line:column` of this.
-    pub fn place(&self, aim: Aim) -> String {
+    pub(super) fn place(&self, aim: Aim) -> String {
         self.document.place(self.offset(aim))
     }
 
     fn offset(&self, aim: Aim) -> usize {
-        self.document.offset_of_char(locate::char_index(&self.document.text, &self.path, aim))
+        locate::offset(&self.document.text, &self.path, aim)
     }
 
     /// The text of a key, expanded.
-    pub fn text(&self, key: &str, text: &Text) -> Result<String> {
+    pub(super) fn text(&self, key: &str, text: &Text) -> Result<String> {
         self.key(key).text_here(text)
     }
 
     /// The text that stands here, expanded.
-    pub fn text_here(&self, text: &Text) -> Result<String> {
+    pub(super) fn text_here(&self, text: &Text) -> Result<String> {
         self.expanded(text.unexpanded())
     }
 
@@ -121,7 +121,7 @@ impl<'a> Section<'a> {
     }
 
     /// A path: absolute, relative ones taken from the file's own directory.
-    pub fn path(&self, key: &str, text: &Text) -> Result<PathBuf> {
+    pub(super) fn path(&self, key: &str, text: &Text) -> Result<PathBuf> {
         let path = self.text(key, text)?;
         if path.is_empty() {
             return Err(self.wrong(key, &format!("`{key}` is empty"), "give a path, or delete the key"));
@@ -134,7 +134,7 @@ impl<'a> Section<'a> {
     }
 
     /// Whether a flag is set; `default` where the key is absent.
-    pub fn flag(&self, key: &str, flag: Option<&Flag>, default: bool) -> Result<bool> {
+    pub(super) fn flag(&self, key: &str, flag: Option<&Flag>, default: bool) -> Result<bool> {
         match flag {
             None => Ok(default),
             Some(Flag::Is(flag)) => Ok(*flag),
@@ -149,7 +149,7 @@ impl<'a> Section<'a> {
     }
 
     /// A number within its range; `None` where the key is absent.
-    pub fn number(&self, key: &str, number: Option<&Number>, range: Range) -> Result<Option<f64>> {
+    pub(super) fn number(&self, key: &str, number: Option<&Number>, range: Range) -> Result<Option<f64>> {
         let value = match number {
             None => return Ok(None),
             Some(Number::Is(value)) => *value,
@@ -163,6 +163,7 @@ impl<'a> Section<'a> {
         };
         let low = value < range.least || (value <= range.least && !range.least_allowed);
         if value.is_nan() || low || value > range.most || (range.whole && value.fract() != 0.0) {
+            let value = if value.abs() < 1e15 { value.to_string() } else { format!("{value:e}") };
             let what = format!("`{key}` cannot be {value}");
             return Err(self.wrong(key, &what, &range.in_words()));
         }
@@ -174,7 +175,8 @@ impl Range {
     fn in_words(self) -> String {
         let Self { least, least_allowed, most, whole, unit } = self;
         let kind = if whole { "a whole number" } else { "a number" };
-        let low = if least_allowed { format!("from {least}") } else { format!("above {least}") };
-        format!("it is {kind} {low} up to {most} ({unit})")
+        let low = if least_allowed { "from" } else { "above" };
+        let most = if most < 1e9 { most.to_string() } else { format!("{most:e}") };
+        format!("it is {kind} {low} {least} up to {most} ({unit})")
     }
 }

@@ -34,17 +34,33 @@ pub(super) const MOST_STEPS: f64 = 1e15;
 
 const STEPS: Range = Range { least: 0.0, least_allowed: true, most: MOST_STEPS, whole: true, unit: "steps" };
 const NORM: Range = Range { least: 0.0, least_allowed: false, most: 1e30, whole: false, unit: "a norm" };
-const RATIO: Range = Range { least: 0.0, least_allowed: true, most: 1.0, whole: false, unit: "a ratio: 95 % is 0.95" };
-const MINUTES: Range = Range { least: 0.0, least_allowed: false, most: 525_600.0, whole: false, unit: "minutes" };
-const PATROLS: Range = Range { least: 1.0, least_allowed: true, most: 10_000.0, whole: true, unit: "patrols" };
-const GIGABYTES: Range = Range { least: 0.0, least_allowed: true, most: 1e9, whole: false, unit: "GB of 10^9 bytes; 0 never warns" };
+const RATIO: Range =
+    Range { least: 0.0, least_allowed: true, most: 1.0, whole: false, unit: "a ratio: 95 % is 0.95" };
+const MINUTES: Range =
+    Range { least: 0.0, least_allowed: false, most: 525_600.0, whole: false, unit: "minutes" };
+const PATROLS: Range =
+    Range { least: 1.0, least_allowed: true, most: 10_000.0, whole: true, unit: "patrols" };
+const GIGABYTES: Range = Range {
+    least: 0.0,
+    least_allowed: true,
+    most: 1e9,
+    whole: false,
+    unit: "GB of 10^9 bytes; 0 never warns",
+};
 const HOURS: Range = Range { least: 0.0, least_allowed: false, most: 8_760.0, whole: false, unit: "hours" };
-const CELSIUS: Range = Range { least: 0.0, least_allowed: false, most: 150.0, whole: false, unit: "degrees Celsius" };
+const CELSIUS: Range =
+    Range { least: 0.0, least_allowed: false, most: 150.0, whole: false, unit: "degrees Celsius" };
 const RENOTIFY: Range = Range { least_allowed: true, unit: "hours; 0 never reminds", ..HOURS };
 const QUIET: Range = Range { least_allowed: true, ..MINUTES };
 
 /// Reads a number, notes it where it has no effect yet and is not the default.
-fn later(at: &Section<'_>, key: &str, raw: Option<&raw::Number>, (default, range): (f64, Range), notes: &mut Vec<String>) -> Result<Setting<f64>> {
+fn later(
+    at: &Section<'_>,
+    key: &str,
+    raw: Option<&raw::Number>,
+    (default, range): (f64, Range),
+    notes: &mut Vec<String>,
+) -> Result<Setting<f64>> {
     let given = at.number(key, raw, range)?;
     if given.is_some_and(|given| given.to_bits() != default.to_bits()) {
         notes.push(super::not_in_effect(&at.name(key)));
@@ -53,7 +69,11 @@ fn later(at: &Section<'_>, key: &str, raw: Option<&raw::Number>, (default, range
 }
 
 /// `training:`, checked.
-pub(super) fn training(at: &Section<'_>, raw: Option<&raw::Training>, notes: &mut Vec<String>) -> Result<Training> {
+pub(super) fn training(
+    at: &Section<'_>,
+    raw: Option<&raw::Training>,
+    notes: &mut Vec<String>,
+) -> Result<Training> {
     let unset = raw::Training::default();
     let raw = raw.unwrap_or(&unset);
     let loss_nan_action = match &raw.loss_nan_action {
@@ -64,7 +84,9 @@ pub(super) fn training(at: &Section<'_>, raw: Option<&raw::Training>, notes: &mu
                 "stop" => NanAction::Stop,
                 "pause" => NanAction::Pause,
                 "alert" => NanAction::Alert,
-                _ => return Err(at.wrong_word("loss_nan_action", &word, &["stop", "pause", "alert"])),
+                _ => {
+                    return Err(at.wrong_word("loss_nan_action", &word, &["stop", "pause", "alert"]));
+                }
             };
             if action != NanAction::Stop {
                 notes.push(super::not_in_effect(&at.name("loss_nan_action")));
@@ -72,7 +94,8 @@ pub(super) fn training(at: &Section<'_>, raw: Option<&raw::Training>, notes: &mu
             action
         }
     };
-    let mut number = |key, raw: &Option<_>, default, range| later(at, key, raw.as_ref(), (default, range), notes);
+    let mut number =
+        |key, raw: &Option<_>, default, range| later(at, key, raw.as_ref(), (default, range), notes);
     Ok(Training {
         phase1_steps: number("phase1_steps", &raw.phase1_steps, PHASE1_STEPS, STEPS)?.value as u64,
         loss_nan_action,

@@ -1,4 +1,5 @@
-//! Who else could have written a file: nothing is executed or obeyed on a stranger's word.
+//! Who else could have written a file: nothing is executed or obeyed on a stranger's word. The
+//! caller's primary group is trusted, for many systems give every user a group of their own.
 
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
@@ -26,15 +27,16 @@ impl Caller {
 /// Why a file or directory cannot be trusted, with the command that mends it; `None` where it can.
 pub fn fault(path: &Path, metadata: &Metadata, caller: Caller) -> Option<String> {
     let reason = reason(metadata.uid(), metadata.gid(), metadata.mode(), caller)?;
-    let path = path.display();
+    let shown = path.display();
+    let typed = shown.to_string().replace('\'', r"'\''");
     Some(match reason {
         Reason::Owner(uid) => format!(
-            "{path} belongs to uid {uid}, who is neither root nor you: chown {} '{path}'",
+            "{shown} belongs to uid {uid}, who is neither root nor you: chown {} '{typed}'",
             caller.uid
         ),
-        Reason::World => format!("{path} is writable by everybody: chmod go-w '{path}'"),
+        Reason::World => format!("{shown} is writable by everybody: chmod go-w '{typed}'"),
         Reason::Group(gid) => {
-            format!("{path} is writable by group {gid}, which is not your own: chmod g-w '{path}'")
+            format!("{shown} is writable by group {gid}, which is not your own: chmod g-w '{typed}'")
         }
     })
 }

@@ -3,6 +3,7 @@
 use super::report::{Report, RunReport};
 use crate::decide::Alert;
 use crate::finding::{Finding, Occurrence, Severity, Standing};
+use crate::judge::say::{plain, span};
 use chrono::{DateTime, Utc};
 use std::fmt::Write as _;
 use std::io::{self, Write};
@@ -108,8 +109,7 @@ fn headline(run: &RunReport) -> String {
     if let Some(why) = &run.error {
         return format!("could not patrol it: {}", one_line(why));
     }
-    let counting: Vec<_> =
-        run.findings.iter().filter(|finding| finding.counts() && finding.severity > Severity::Info).collect();
+    let counting: Vec<_> = run.findings.iter().filter(|finding| is_headline(finding)).collect();
     if let Some(first) = counting.first() {
         let more = match counting.len() {
             1 => String::new(),
@@ -166,33 +166,26 @@ fn late(since_s: f64, expected_s: f64) -> String {
 }
 
 fn details(lines: &mut Vec<String>, run: &RunReport, now: DateTime<Utc>) {
+    let headline = run.findings.iter().find(|finding| is_headline(finding));
     for finding in &run.findings {
+        let told = headline.is_some_and(|headline| headline.signature == finding.signature);
+        let life = format!("  {} {}, {}", finding.severity, finding.syndrome, life(finding, now));
+        lines.push(if told { life } else { format!("{life}: {}", one_line(&finding.message)) });
         if finding.severity > Severity::Info || finding.state == Standing::New {
-            describe(lines, finding, now);
-        } else {
-            lines.push(format!(
-                "  {} {} {}: {}",
-                finding.severity,
-                finding.syndrome,
-                state(finding, now),
-                one_line(&finding.message)
-            ));
+            evidence(lines, finding);
         }
     }
-    if let Some(headline) = run.findings.iter().find(|finding| finding.counts() && !finding.advice.is_empty())
-    {
+    if let Some(headline) = headline.filter(|headline| !headline.advice.is_empty()) {
         lines.push(format!("  next: {}", one_line(&headline.advice)));
     }
 }
 
-fn describe(lines: &mut Vec<String>, finding: &Finding, now: DateTime<Utc>) {
-    lines.push(format!(
-        "  {} {} {}: {}",
-        finding.severity,
-        finding.syndrome,
-        state(finding, now),
-        one_line(&finding.message)
-    ));
+/// Whether a finding may stand in the first line: what counts and is more than a hint.
+fn is_headline(finding: &Finding) -> bool {
+    finding.counts() && finding.severity > Severity::Info
+}
+
+fn evidence(lines: &mut Vec<String>, finding: &Finding) {
     lines.extend(
         finding.occurrences.iter().take(EVIDENCE_MAX).map(|occurrence| format!("    {}", place(occurrence))),
     );
@@ -211,7 +204,7 @@ fn describe(lines: &mut Vec<String>, finding: &Finding, now: DateTime<Utc>) {
     }
 }
 
-fn state(finding: &Finding, now: DateTime<Utc>) -> String {
+fn life(finding: &Finding, now: DateTime<Utc>) -> String {
     match finding.state {
         Standing::New => "new".to_owned(),
         Standing::Ongoing => format!("open for {}", span((now - finding.since).as_seconds_f64())),
@@ -242,11 +235,6 @@ pub fn one_line(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect::<String>().trim().to_owned()
 }
 
-/// A step: whole numbers without a fraction.
-pub fn plain(value: f64) -> String {
-    if value.fract() == 0.0 { format!("{value:.0}") } else { format!("{value}") }
-}
-
 /// Four significant digits.
 fn short(value: f64) -> String {
     if !value.is_finite() {
@@ -258,16 +246,5 @@ fn short(value: f64) -> String {
         format!("{value:.digits$}")
     } else {
         format!("{value:.3e}")
-    }
-}
-
-/// A time span as people say it.
-pub fn span(seconds: f64) -> String {
-    let seconds = seconds.max(0.0).round() as u64;
-    match seconds {
-        0..120 => format!("{seconds} s"),
-        120..7_200 => format!("{} min", seconds / 60),
-        7_200..172_800 => format!("{} h {} min", seconds / 3_600, seconds % 3_600 / 60),
-        _ => format!("{} days {} h", seconds / 86_400, seconds % 86_400 / 3_600),
     }
 }

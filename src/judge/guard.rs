@@ -13,7 +13,8 @@ pub fn check(context: &Context<'_>, _memory: &mut Memory) -> Vec<Opinion> {
     let mut opinions = vec![state(facts)];
     opinions.extend(facts.undelivered.iter().map(undelivered));
     let over = context.open.iter().filter(|open| open.check == NAME && open.syndrome == "delivery_failed");
-    let over = over.filter(|open| !facts.undelivered.iter().any(|owed| Some(&owed.channel) == open.of.as_ref()));
+    let over =
+        over.filter(|open| !facts.undelivered.iter().any(|owed| Some(&owed.channel) == open.of.as_ref()));
     opinions.extend(over.map(|open| Opinion::Well(open.clone(), "its alerts were taken".to_owned())));
     opinions
 }

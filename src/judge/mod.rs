@@ -3,10 +3,28 @@
 //!
 //! To add a check: one file here, one entry in [`CHECKS`].
 
+pub mod attempt;
+pub mod checkpoint;
+pub mod disk;
+pub mod guard;
+pub mod log;
+pub mod nan;
+mod phase;
+pub mod plateau;
+pub mod process;
+pub mod say;
+pub mod silence;
+pub mod words;
+
+pub use phase::{Phase, phase};
+
 use crate::clock::Reading;
 use crate::config::{Config, Run};
-use crate::finding::{Opinion, Subject};
+use crate::finding::{Opinion, Scope, Subject};
+use crate::metrics::numbers::Numbers;
 use crate::observe::Look;
+use crate::observe::process::{Found, Life};
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 /// What a check may look at.
@@ -31,9 +49,32 @@ pub struct Context<'a> {
 impl Context<'_> {
     /// Whether a finding of this syndrome is open.
     pub fn is_open(&self, check: &str, syndrome: &str) -> bool {
-        self.open
-            .iter()
-            .any(|subject| subject.check == check && subject.syndrome == syndrome)
+        self.open.iter().any(|subject| subject.check == check && subject.syndrome == syndrome)
+    }
+
+    /// The run's process, where one was found, in whatever state.
+    pub fn process(&self) -> Option<&Life> {
+        match &self.look.process.known()?.found {
+            Found::Process(life) => Some(life),
+            Found::Gone { .. } | Found::Ambiguous { .. } => None,
+        }
+    }
+
+    /// The run's process, where it lives.
+    pub fn living(&self) -> Option<&Life> {
+        self.process().filter(|life| !matches!(life.state, 'Z' | 'X' | 'x'))
+    }
+
+    /// When the run's process started.
+    pub fn process_started(&self) -> Option<DateTime<Utc>> {
+        self.living().map(|life| life.started)
+    }
+
+    /// ` at step 1200`, as the log printed it; empty where it prints none.
+    fn at_step(&self) -> String {
+        let numbers = &self.look.digest.numbers;
+        let step = numbers.latest.get(crate::metrics::Metric::Step).or(numbers.last_step);
+        step.map_or_else(String::new, |step| format!(" at step {}", say::plain(step)))
     }
 }
 
@@ -47,9 +88,17 @@ pub struct Check {
 }
 
 /// All checks, in the order in which people expect their findings: hard facts first.
-pub mod guard;
-
-pub const CHECKS: &[Check] = &[];
+pub const CHECKS: &[Check] = &[
+    Check { name: process::NAME, judge: process::check },
+    Check { name: words::NAME, judge: words::judge },
+    Check { name: nan::NAME, judge: nan::check },
+    Check { name: silence::NAME, judge: silence::check },
+    Check { name: log::NAME, judge: log::check },
+    Check { name: disk::NAME, judge: disk::check },
+    Check { name: checkpoint::NAME, judge: checkpoint::check },
+    Check { name: plateau::NAME, judge: plateau::check },
+    Check { name: guard::NAME, judge: guard::check },
+];
 
 /// What the checks remember of a run between patrols. Bounded in size; part of the run's state.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -57,13 +106,62 @@ pub const CHECKS: &[Check] = &[];
 pub struct Memory {
     /// Which start of the run this is, from 1.
     pub attempt: u32,
+    /// The run's numbers at the end of the last patrol: the next one reads on from here.
+    pub numbers: Numbers,
+    /// How attempts are told apart.
+    pub start: attempt::StartMemory,
+    /// The sign of completion, where there was one.
+    pub end: Option<attempt::End>,
+    /// The run's process.
+    pub process: process::ProcessMemory,
+    /// When the log last brought something.
+    pub silence: silence::SilenceMemory,
+    /// Log syndromes.
+    pub words: words::WordsMemory,
+    /// Flat patrols.
+    pub plateau: plateau::PlateauMemory,
+    /// Checkpoints.
+    pub checkpoint: checkpoint::CheckpointMemory,
+    /// Non-finite rows that were judged.
+    pub nan_rows: u64,
 }
 
-/// Where a run stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Phase {
-    /// Nothing seen yet.
-    #[default]
-    Waiting,
+impl Memory {
+    /// Whether the current attempt has made progress, so that earlier attempts' troubles are over.
+    /// An attempt is counted when it does, not when its process appears.
+    pub fn progress(&self) -> bool {
+        self.attempt > 0
+    }
+
+    /// An operator says that the run has finished and is well.
+    pub fn end_by_operator(&mut self, now: DateTime<Utc>) {
+        let how = "`trainguard done`".to_owned();
+        self.end = Some(attempt::End { at: now, how, step: self.numbers.max_step, by_operator: true });
+    }
+
+    /// Whether an operator said that the run has finished and is well.
+    pub fn ended_by_operator(&self) -> bool {
+        self.end.as_ref().is_some_and(|end| end.by_operator)
+    }
 }
+
+/// Judges one look: attempts and completion first, then every check.
+pub fn judge(context: &Context<'_>, memory: &mut Memory) -> Vec<Opinion> {
+    attempt::follow(context, memory);
+    silence::follow(context, memory);
+    let mut opinions: Vec<Opinion> = CHECKS.iter().flat_map(|check| (check.judge)(context, memory)).collect();
+    if memory.ended_by_operator() {
+        // What the log still says as it is torn down is no news, and what is open of it is over.
+        opinions.retain(|opinion| !matches!(opinion, Opinion::Holds(claim) if claim.scope == Scope::Attempt));
+        let words = context.open.iter().filter(|open| open.check == words::NAME);
+        opinions.extend(
+            words.map(|open| Opinion::Well(open.clone(), "the run was declared finished".to_owned())),
+        );
+    }
+    process::remember(context, memory);
+    memory.numbers = context.look.digest.numbers.clone();
+    opinions
+}
+
+#[cfg(test)]
+mod scene;

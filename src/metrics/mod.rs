@@ -1,5 +1,6 @@
 //! Bytes in, rows out: what a log says in numbers.
 
+pub mod names;
 pub mod numbers;
 pub mod text;
 
@@ -84,10 +85,7 @@ pub struct Values {
 
 impl Default for Values {
     fn default() -> Self {
-        Self {
-            present: 0,
-            values: [0.0; METRICS],
-        }
+        Self { present: 0, values: [0.0; METRICS] }
     }
 }
 
@@ -118,9 +116,7 @@ impl Values {
 
     /// What is set, in the canonical order.
     pub fn iter(&self) -> impl Iterator<Item = (Metric, f64)> + '_ {
-        Metric::ALL
-            .iter()
-            .filter_map(|&metric| self.get(metric).map(|value| (metric, value)))
+        Metric::ALL.iter().filter_map(|&metric| self.get(metric).map(|value| (metric, value)))
     }
 }
 

@@ -1,20 +1,29 @@
 //! Whole files: written beside the target, synced, renamed over it, and the directory synced.
 //! A kill at any instant leaves the old content or the new, never half of either.
+//!
+//! Several files of one directory may share the directory's sync, which is the dearest step: a
+//! power cut before it brings back old files, each of them whole.
 
 use std::fs::{File, Permissions};
 use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-/// Replaces `path` by `bytes` with the given mode. A symlink at `path` is replaced, not followed.
+/// Replaces `path` by `bytes` with the given mode, durably. A symlink at `path` is replaced, not followed.
 pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
+    exchange(path, bytes, mode)?;
+    sync_directory(parent(path))
+}
+
+/// The same without the directory's sync, which the caller owes.
+pub fn exchange(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     let directory = parent(path);
     let mut file = tempfile::Builder::new().prefix(".tmp-").tempfile_in(directory)?;
     file.write_all(bytes)?;
     file.as_file().set_permissions(Permissions::from_mode(mode))?;
     file.as_file().sync_all()?;
     file.persist(path).map_err(|error| error.error)?;
-    sync_directory(directory)
+    Ok(())
 }
 
 /// Makes a rename or an unlink in a directory durable.

@@ -47,9 +47,6 @@ pub struct State {
     /// Where the run stands.
     #[serde(default)]
     pub phase: Phase,
-    /// An operator's word that the run is finished and well.
-    #[serde(default)]
-    pub done: Option<DateTime<Utc>>,
     /// Where the logs were left.
     #[serde(default)]
     pub logs: LogMemory,
@@ -91,7 +88,6 @@ impl State {
             last: None,
             interval_s: None,
             phase: Phase::default(),
-            done: None,
             logs: LogMemory::default(),
             memory: Memory::default(),
             ledger: Ledger::default(),
@@ -142,7 +138,17 @@ impl State {
         store.path(&file_name(run)).exists()
     }
 
-    /// Saves it; the caller holds the run's lock.
+    /// Notes that a patrol looked.
+    pub fn advance(&mut self, now: &Reading) {
+        if let Some(last) = &self.last {
+            let interval = (now.wall - last.wall).as_seconds_f64();
+            self.interval_s = (interval > 0.0).then_some(interval).or(self.interval_s);
+        }
+        self.last = Some(now.clone());
+        self.patrols += 1;
+    }
+
+    /// Saves it; the caller holds the run's lock and owes the store's sync.
     pub fn save(&self, store: &Store) -> Result<()> {
         let path = store.path(&file_name(&self.run));
         let bytes =
@@ -150,7 +156,7 @@ impl State {
         let kept = if self.replaces_damage { "damaged" } else { "prev" };
         let kept = store.path(&format!("{}.{kept}", file_name(&self.run)));
         store.with_reserve(|| keep(&path, &kept)).map_err(Error::io("keep the old state as", &kept))?;
-        store.write(&path, &bytes)
+        store.write_unsynced(&path, &bytes)
     }
 }
 

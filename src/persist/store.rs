@@ -67,6 +67,21 @@ impl Store {
         self.write_with_mode(path, bytes, FILE_MODE)
     }
 
+    /// The same without making the rename durable: [`Self::sync`] does that for several at once.
+    pub fn write_unsynced(&self, path: &Path, bytes: &[u8]) -> Result<()> {
+        self.with_reserve(|| atomic::exchange(path, bytes, FILE_MODE)).map_err(Error::io("write", path))
+    }
+
+    /// Makes renames in the directory durable.
+    pub fn sync(&self) -> Result<()> {
+        atomic::sync_directory(&self.directory).map_err(Error::io("sync", &self.directory))
+    }
+
+    /// Whether a path lies directly in it.
+    pub fn holds(&self, path: &Path) -> bool {
+        path.parent() == Some(&self.directory)
+    }
+
     /// The same with a mode of the caller's; the path may lie elsewhere.
     pub fn write_with_mode(&self, path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
         self.with_reserve(|| atomic::replace(path, bytes, mode)).map_err(Error::io("write", path))

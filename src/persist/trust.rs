@@ -4,29 +4,15 @@
 //! than the caller's primary one may write it (a private group per user is usual, hence the
 //! exception).
 
+use crate::config::trust::{self, Caller};
 use rustix::fs::{Mode, OFlags};
 use std::fs::{File, Metadata};
 use std::io;
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 /// Why the owner and mode of a path cannot be trusted, with the command that mends it; `None` when they can.
 pub fn doubt(path: &Path, meta: &Metadata) -> Option<String> {
-    let caller = rustix::process::geteuid().as_raw();
-    let shown = path.display();
-    if meta.uid() != 0 && meta.uid() != caller {
-        return Some(format!(
-            "{shown} belongs to uid {}, neither to root nor to uid {caller} who runs this",
-            meta.uid()
-        ));
-    }
-    if meta.mode() & 0o002 != 0 {
-        return Some(format!("{shown} is writable by everyone: chmod o-w {shown}"));
-    }
-    if meta.mode() & 0o020 != 0 && meta.gid() != rustix::process::getegid().as_raw() {
-        return Some(format!("{shown} is writable by group {}: chmod g-w {shown}", meta.gid()));
-    }
-    None
+    trust::fault(path, meta, Caller::current())
 }
 
 /// Opens a file of ours for reading: no symlink is followed, nothing blocks, and a file that

@@ -2,22 +2,49 @@
 
 use super::{Held, Patrol};
 use crate::cli::Common;
-use crate::config::{CheckpointSpec, Config, Run};
-use crate::observe::digest::{self, Digest};
+use crate::config::{self, Config};
+use crate::observe::digest::{Digest, Options};
+use crate::observe::disk::{self, Purpose};
 use crate::observe::guard::GuardFacts;
-use crate::observe::log::{self, Limits};
-use crate::observe::probe::{Answers, Question};
-use crate::observe::process::Found;
+use crate::observe::log::{self, Limits, LogFacts};
+use crate::observe::probe::{Answer, Answers, DEADLINE, Question};
+use crate::observe::process::{Found, ProcessFacts};
 use crate::observe::{Look, Observation};
-use crate::persist::state::State;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-/// Longest that all probes together may take.
-const PROBES: Duration = Duration::from_secs(5);
 /// Share of `--timeout` in which logs are read; the rest is for keeping, printing and delivery.
 const READING: f64 = 0.6;
+/// Share of `--timeout` that probes may take, where that is less than the contract's 5 s.
+const PROBING: f64 = 0.5;
+/// Mode of a file that quotes no log.
+const ANY_MODE: u32 = 0o666;
+
+/// How long probes may take under this `--timeout`.
+pub(super) fn probe_deadline(common: &Common) -> Duration {
+    DEADLINE.min(common.timeout.mul_f64(PROBING))
+}
+
+/// What may block and is therefore asked in the child, for one run.
+pub(super) fn questions(held: &Held<'_>, config: &Config, keeps: bool) -> Vec<Question> {
+    let run = held.run;
+    let known = held.state.memory.process.identity.as_ref();
+    let mut questions = Vec::new();
+    if let Some(log) = &run.log {
+        questions.push(Question::log(log));
+        questions.push(Question::disk(&config::log_directory(log), Purpose::Log));
+    }
+    questions.extend(run.process.as_ref().map(|spec| Question::process(spec, known)));
+    if let Some(checkpoints) = &run.checkpoints {
+        questions.push(Question::disk(&checkpoints.dir, Purpose::Checkpoints));
+    }
+    questions.push(Question::checkpoints(run.checkpoints.as_ref(), run.log.as_deref()));
+    if keeps {
+        questions.push(Question::disk(&config.state_dir, Purpose::State));
+    }
+    questions
+}
 
 /// What was observed, and what of it is not for checks.
 pub(super) struct Looked {
@@ -26,7 +53,74 @@ pub(super) struct Looked {
     pub(super) mode: u32,
 }
 
-/// How long probes may take under this `--timeout`.
-pub(super) fn probe_deadline(common: &Common) -> Duration {
-    PROBES.min(common.timeout.mul_f64(0.5))
+/// Takes the probes' answers and reads the log.
+pub(super) fn look(held: &mut Held<'_>, patrol: &Patrol<'_>, answers: &Answers, guard: GuardFacts) -> Looked {
+    let run = held.run;
+    let mut look = Look {
+        log: Observation::Absent,
+        digest: Digest::new(held.state.memory.numbers.clone(), Options::default()).finish(),
+        process: Observation::Absent,
+        disks: Vec::new(),
+        checkpoints: Observation::Absent,
+        guard,
+        stuck: Vec::new(),
+    };
+    let mut log_answers = Observation::Absent;
+    for answer in answers.answers.get(held.asked.clone()).unwrap_or_default() {
+        match answer.clone() {
+            Answer::Log(observation) => log_answers = observation,
+            Answer::Disk(observation) => look.disks.push(observation),
+            Answer::Checkpoints(observation) => look.checkpoints = observation,
+            Answer::Process(observation) => look.process = observation,
+        }
+    }
+    look.disks = disk::merge(look.disks);
+    look.stuck = answers.stuck.iter().filter(|stuck| held.asks(&stuck.what)).cloned().collect();
+    held.state.stuck.clone_from(&look.stuck);
+    let Some(path) = &run.log else {
+        return Looked { look, mode: ANY_MODE };
+    };
+    match log_answers {
+        Observation::Failed { why } => look.log = Observation::Failed { why },
+        Observation::Known(()) | Observation::Absent => read(held, path, patrol, &mut look),
+    }
+    let mode = mode(path, look.log.known());
+    Looked { look, mode }
+}
+
+fn read(held: &mut Held<'_>, path: &Path, patrol: &Patrol<'_>, look: &mut Look) {
+    let memory = &held.state.memory;
+    let process = look.process.known();
+    let options = Options {
+        done_when: held.run.done_when.as_deref(),
+        new_process: process.is_some_and(|facts| is_another(facts, held)),
+        lead: memory.words.lead.as_deref(),
+    };
+    let mut digest = Digest::new(memory.numbers.clone(), options);
+    let limits = Limits {
+        deadline: patrol.clock.started + patrol.common.timeout.mul_f64(READING),
+        last_look: patrol.is_final(),
+        process_gone: process.is_some_and(|facts| matches!(facts.found, Found::Gone { .. })),
+        now: patrol.clock.wall(),
+    };
+    look.log = log::read(path, &mut held.state.logs, &mut digest, &limits);
+    look.digest = digest.finish();
+}
+
+/// Whether the process is not the one that was known before.
+fn is_another(facts: &ProcessFacts, held: &Held<'_>) -> bool {
+    match (&facts.found, held.state.memory.process.identity.as_ref()) {
+        (Found::Process(life), Some(known)) => life.identity != *known,
+        _ => false,
+    }
+}
+
+/// The narrowest mode among the log files.
+fn mode(path: &Path, facts: Option<&LogFacts>) -> u32 {
+    let read =
+        |path: &Path| std::fs::metadata(path).map_or(ANY_MODE, |meta| meta.permissions().mode() & ANY_MODE);
+    match facts {
+        Some(facts) => facts.files.iter().fold(ANY_MODE, |mode, file| mode & read(&file.path)),
+        None => read(path),
+    }
 }

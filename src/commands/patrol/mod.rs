@@ -9,7 +9,7 @@ mod verdict;
 
 use crate::cli::{Color, Common, FailOn, Patrol as Args, ReportFormat};
 use crate::clock::Clock;
-use crate::config::{self, Config, Run};
+use crate::config::{self, BareLog, Config, Run};
 use crate::decide::{Alert, Rules, decide};
 use crate::deliver::health::{self, Update};
 use crate::deliver::outbox::Outbox;
@@ -19,12 +19,13 @@ use crate::error::{Error, Result, chain};
 use crate::finding::Severity;
 use crate::judge::{self, Context};
 use crate::observe::guard::GuardFacts;
-use crate::observe::probe;
+use crate::observe::probe::{self, Answers, Question};
 use crate::persist::lock::Lock;
 use crate::persist::state::{Loaded, State};
 use crate::persist::store::Store;
 use std::collections::HashSet;
 use std::io::{self, IsTerminal, Write};
+use std::ops::Range;
 use std::path::Path;
 
 /// Where a patrol keeps what it must remember.
@@ -38,7 +39,17 @@ struct Held<'a> {
     run: &'a Run,
     state: State,
     damage: Option<String>,
+    /// Which of the probes' answers are this run's.
+    asked: Range<usize>,
+    /// What was asked for it, as stuck probes name it.
+    whats: Vec<String>,
     _lock: Option<Lock>,
+}
+
+impl Held<'_> {
+    fn asks(&self, what: &str) -> bool {
+        self.whats.iter().any(|asked| asked == what)
+    }
 }
 
 /// What came of one run.
@@ -53,19 +64,17 @@ struct Outcome {
 
 /// Looks once; returns the exit code.
 pub fn run(args: &Args, common: &Common, clock: &Clock, out: &mut dyn Write) -> Result<u8> {
-    let config = config::load(&load_args(args, common)?)?;
+    let config = config::load(&super::load_args(common, BareLog::from_flags(args))?)?;
+    let runs = config.select(&args.runs)?;
     let keep = if args.stateless { None } else { Some(Keep::open(&config)?) };
-    let runs = config.runs.iter().map(|run| (run, hold(run, keep.as_ref(), common, clock)));
-    let runs: Vec<_> = runs.collect();
-    let questions = runs.iter().filter_map(|(_, held)| held.as_ref().ok()).flat_map(|held| look::questions(held, &config));
-    let stuck: Vec<_> = runs.iter().filter_map(|(_, held)| held.as_ref().ok()).flat_map(|held| held.state.stuck.clone()).collect();
-    let answers = probe::ask(&questions.collect::<Vec<_>>(), look::probe_deadline(common), &stuck);
+    let patrol = Patrol { args, common, clock, config: &config, keep: keep.as_ref() };
 
-    let patrol = Patrol { args, common, clock, config: &config, keep: keep.as_ref(), answers: &answers };
-    let outcomes: Vec<_> = runs
+    let mut held: Vec<_> = runs.into_iter().map(|run| (run, patrol.hold(run))).collect();
+    let answers = patrol.probe(&mut held);
+    let outcomes: Vec<_> = held
         .into_iter()
         .map(|(run, held)| match held {
-            Ok(held) => patrol.patrol(held),
+            Ok(held) => patrol.patrol(held, &answers),
             Err(error) => Outcome::failed(run, &error, clock),
         })
         .collect();
@@ -74,37 +83,27 @@ pub fn run(args: &Args, common: &Common, clock: &Clock, out: &mut dyn Write) -> 
         troubles.extend(patrol.write_health(keep, &outcomes).err().map(|error| chain(&error)));
     }
     let worst = outcomes.iter().map(|outcome| outcome.report.severity).max().unwrap_or_default();
-    let (reports, alerts): (Vec<_>, Vec<_>) = outcomes.into_iter().map(|outcome| (outcome.report, outcome.alerts)).unzip();
-    let report = Report { schema: SCHEMA, severity: worst, time: clock.wall(), runs: reports, notes: config.notes.clone() };
+    let (reports, alerts): (Vec<_>, Vec<_>) =
+        outcomes.into_iter().map(|outcome| (outcome.report, outcome.alerts)).unzip();
+    let report = Report {
+        schema: SCHEMA,
+        severity: worst,
+        time: clock.wall(),
+        runs: reports,
+        agents: [],
+        notes: config.notes.clone(),
+    };
     let shown = patrol.print(out, &report, &alerts.concat())?;
     if let Some(keep) = &keep {
         troubles.extend(patrol.deliver(keep, out, shown));
     }
     complain(&troubles);
     let severity = if troubles.is_empty() { worst } else { worst.max(Severity::Unknown) };
-    Ok(if severity == Severity::Warning && args.fail_on == FailOn::Critical { 0 } else { severity.exit_code() })
-}
-
-fn load_args(args: &Args, common: &Common) -> Result<config::LoadArgs> {
-    let mut load = super::load_args(common)?;
-    load.log.clone_from(&args.log);
-    load.pid = args.pid;
-    load.pid_file.clone_from(&args.pid_file);
-    load.r#match.clone_from(&args.r#match);
-    load.checkpoints.clone_from(&args.checkpoints);
-    load.name.clone_from(&args.name);
-    load.runs.clone_from(&args.runs);
-    Ok(load)
-}
-
-/// Takes a run's lock and loads its state.
-fn hold<'a>(run: &'a Run, keep: Option<&Keep>, common: &Common, clock: &Clock) -> Result<Held<'a>> {
-    let Some(keep) = keep else {
-        return Ok(Held { run, state: State::new(&run.name, run.log.as_deref(), clock.wall()), damage: None, _lock: None });
-    };
-    let lock = keep.store.lock_run(&run.name, common.lock_wait)?;
-    let Loaded { state, damage } = State::load(&keep.store, &run.name, run.log.as_deref(), clock.wall())?;
-    Ok(Held { run, state, damage, _lock: Some(lock) })
+    Ok(if severity == Severity::Warning && args.fail_on == FailOn::Critical {
+        0
+    } else {
+        severity.exit_code()
+    })
 }
 
 /// Standard error is for what the tool itself could not do.
@@ -137,7 +136,6 @@ struct Patrol<'a> {
     clock: &'a Clock,
     config: &'a Config,
     keep: Option<&'a Keep>,
-    answers: &'a probe::Answers,
 }
 
 impl Patrol<'_> {
@@ -145,18 +143,51 @@ impl Patrol<'_> {
         self.args.last || self.args.stateless
     }
 
+    /// Takes a run's lock and loads its state.
+    fn hold<'a>(&self, run: &'a Run) -> Result<Held<'a>> {
+        let now = self.clock.wall();
+        let log = run.log.as_deref();
+        let Some(keep) = self.keep else {
+            return Ok(Held {
+                run,
+                state: State::new(&run.name, log, now),
+                damage: None,
+                asked: 0..0,
+                whats: Vec::new(),
+                _lock: None,
+            });
+        };
+        let lock = keep.store.lock_run(&run.name, self.common.lock_wait)?;
+        let Loaded { state, damage } = State::load(&keep.store, &run.name, log, now)?;
+        Ok(Held { run, state, damage, asked: 0..0, whats: Vec::new(), _lock: Some(lock) })
+    }
+
+    /// Asks what may block, for all runs in one child.
+    fn probe(&self, held: &mut [(&Run, Result<Held<'_>>)]) -> Answers {
+        let (mut questions, mut stuck) = (Vec::new(), Vec::new());
+        for held in held.iter_mut().filter_map(|(_, held)| held.as_mut().ok()) {
+            let from = questions.len();
+            questions.extend(look::questions(held, self.config, self.keep.is_some()));
+            held.asked = from..questions.len();
+            held.whats = questions[from..].iter().map(Question::what).collect();
+            stuck.append(&mut held.state.stuck);
+        }
+        probe::ask(&questions, look::probe_deadline(self.common), &stuck, self.clock.wall())
+    }
+
     /// Observe, judge, decide and keep, for one run.
-    fn patrol(&self, held: Held<'_>) -> Outcome {
-        let Held { run, mut state, damage, _lock } = held;
-        let before = state.last.clone();
+    fn patrol(&self, mut held: Held<'_>, answers: &Answers) -> Outcome {
+        let before = held.state.last.clone();
+        let damage = held.damage.take();
         let mut troubles = Vec::new();
-        let undelivered = self.keep.map_or(Ok(Vec::new()), |keep| keep.outbox.undelivered(&run.name));
+        let undelivered = self.keep.map_or(Ok(Vec::new()), |keep| keep.outbox.undelivered(&held.run.name));
         let undelivered = undelivered.unwrap_or_else(|error| {
             troubles.push(chain(&error));
             Vec::new()
         });
         let guard = GuardFacts { damage, undelivered };
-        let looked = look::look(run, &mut state, self, guard);
+        let looked = look::look(&mut held, self, answers, guard);
+        let Held { run, mut state, _lock, .. } = held;
         let open = state.ledger.subjects();
         let context = Context {
             config: self.config,
@@ -173,7 +204,7 @@ impl Patrol<'_> {
             lineage: &state.lineage,
             attempt: state.memory.attempt,
             progress: state.memory.progress(),
-            step: state.memory.numbers.last_step(),
+            step: state.memory.numbers.printed_step(),
             now: self.clock.wall(),
             renotify: self.config.patrol.renotify,
             reopen_quiet: self.config.patrol.reopen_quiet,
@@ -183,7 +214,9 @@ impl Patrol<'_> {
         state.advance(&self.clock.now);
         let report = verdict::report(&context, &state, &decision);
         if let Some(keep) = self.keep {
-            troubles.extend(self.keep_all(keep, &state, &decision.alerts, looked.mode).err().map(|error| chain(&error)));
+            troubles.extend(
+                self.keep_all(keep, &state, &decision.alerts, looked.mode).err().map(|error| chain(&error)),
+            );
         }
         Outcome { report, alerts: decision.alerts, troubles, mode: looked.mode }
     }
@@ -196,13 +229,22 @@ impl Patrol<'_> {
         state.save(&keep.store)
     }
 
+    /// The health file's sync makes the states beside it durable as well.
     fn write_health(&self, keep: &Keep, outcomes: &[Outcome]) -> Result<()> {
         let named = self.args.runs.is_empty() && self.args.log.is_none();
         let update = Update {
-            runs: outcomes.iter().map(|outcome| (outcome.report.name.clone(), verdict::health(&outcome.report, self.clock.wall()))).collect(),
+            runs: outcomes
+                .iter()
+                .map(|outcome| {
+                    (outcome.report.name.clone(), verdict::health(&outcome.report, self.clock.wall()))
+                })
+                .collect(),
             only: named.then(|| self.config.runs.iter().map(|run| run.name.clone()).collect()),
             mode: outcomes.iter().fold(0o666, |mode, outcome| mode & outcome.mode),
         };
+        if !keep.store.holds(&self.config.health_file) {
+            keep.store.sync()?;
+        }
         health::write(&keep.store, &self.config.health_file, update, self.clock.wall(), self.common.lock_wait)
     }
 
@@ -233,7 +275,10 @@ impl Patrol<'_> {
         let color = match self.common.color {
             Color::Always => true,
             Color::Never => false,
-            Color::Auto => io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
+            Color::Auto => {
+                io::stdout().is_terminal()
+                    && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+            }
         };
         text::Style { color, verbose: self.common.verbose > 0 }
     }
@@ -251,7 +296,9 @@ impl Patrol<'_> {
 /// A reader that went away is no fault.
 fn printed(written: io::Result<()>) -> Result<()> {
     match written {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Error::io("write to", Path::new("standard output"))(error)),
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Error::io("write to", Path::new("standard output"))(error))
+        }
         _ => Ok(()),
     }
 }

@@ -26,7 +26,7 @@ pub(super) fn report(context: &Context<'_>, state: &State, decision: &Decision) 
         severity: decision.severity.max(shown(decision)),
         phase: state.phase.word().to_owned(),
         attempt: state.memory.attempt,
-        step: numbers.last_step,
+        step: numbers.printed_step(),
         total_steps: numbers.total(context.run.total_steps),
         metrics: numbers.latest.iter().map(|(metric, value)| (metric.name(), Number(value))).collect(),
         best_loss: numbers.best.as_ref().map(|best| Best { value: Number(best.loss), step: best.step }),

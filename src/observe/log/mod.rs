@@ -1,8 +1,56 @@
 //! Reading logs: every line that still exists exactly once, by content and not by name.
+//!
+//! [`read`] finds the files (`members`), sees whether each is still the content it was (`memory`),
+//! searches the neighbours for what was rotated away (`archives`, `neighbours`, `gzip`), and hands
+//! all new bytes to the [`Sink`] in blocks of whole records (`stream`).
+
+mod archives;
+mod gzip;
+mod members;
+mod memory;
+mod neighbours;
+mod open;
+mod patrol;
+mod stream;
+#[cfg(test)]
+mod tests;
+
+pub use memory::{LogMemory, MAX_FILES};
 
 use crate::metrics::text::FileContext;
+use crate::observe::Observation;
 use chrono::{DateTime, Utc};
 use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+/// What bounds one reading, and what is known of the run besides its log.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// When to stop and save the progress. It is looked at between blocks, after the first one.
+    pub deadline: Instant,
+    /// The log is complete: an unfinished tail is judged now.
+    pub last_look: bool,
+    /// The process that wrote it is gone: likewise.
+    pub process_gone: bool,
+    /// The wall clock, for the age of an unfinished tail.
+    pub now: DateTime<Utc>,
+}
+
+/// Reads what is new in a log, or in all logs that a glob matches, and remembers how far it came.
+/// The memory describes exactly what the sink was given. `Failed` (no such file, not a file, not
+/// readable, not one readable member) means that the sink was given nothing and the memory is as
+/// it was.
+pub fn read(
+    pattern: &Path,
+    memory: &mut LogMemory,
+    sink: &mut dyn Sink,
+    limits: &Limits,
+) -> Observation<LogFacts> {
+    match members::find(pattern) {
+        Ok(members) => patrol::run(&members, memory, sink, limits),
+        Err(why) => Observation::Failed { why },
+    }
+}
 
 /// A stretch of a log: whole records, or a piece of one that is longer than the buffer.
 #[derive(Debug, Clone, Copy)]
@@ -24,9 +72,11 @@ pub enum Part {
     Whole,
     /// A piece of an over-long record; more of the same record follows in the next block.
     Piece,
-    /// The last piece of an over-long record, its end included.
+    /// The last piece of an over-long record, its end included. Where an earlier patrol took the
+    /// first pieces, this patrol begins with one.
     LastPiece,
-    /// The unfinished tail of a file: no record end yet, but judged now.
+    /// The unfinished tail of a file: no record end yet, but judged now. After a piece it is the rest
+    /// of that record.
     Tail,
 }
 
@@ -37,10 +87,13 @@ pub struct Source<'a> {
     pub index: usize,
     /// The path that is read.
     pub path: &'a Path,
-    /// Hash of the file's head: what a log hit's identity rests on, together with its offset.
+    /// Hash of the content's first 1024 bytes, or of all up to the block's end where that is less:
+    /// what a log hit's identity rests on, together with its offset. It never changes as the file
+    /// grows, because records that begin in these bytes come one by one. (Only a tail in these bytes
+    /// that was judged, and finished later, gets another head when it is read anew after damage.)
     pub head: &'a str,
-    /// How many bytes of the record at the block's start an earlier patrol already judged as an
-    /// unfinished tail (0: none). Hits that begin before and rows of that record are not counted again.
+    /// How many bytes from the block's start on were judged before, as an unfinished tail or as the
+    /// end of a piece (0: none). Hits that end within them, and rows of that record, were counted.
     pub judged: u64,
 }
 
@@ -92,7 +145,3 @@ pub struct Gap {
     /// What happened, for people: from which offset of the old content on nothing was found.
     pub why: String,
 }
-
-/// Interim.
-#[derive(Debug, Clone, Default, PartialEq, serde::Serialize, serde::Deserialize)]
-pub struct LogMemory {}

@@ -1,13 +1,17 @@
 //! Loading, as a user meets it: real files in a directory, the whole message read aloud.
 
+mod bare_log;
+mod loading;
+mod mistakes;
+mod places;
+
 use super::*;
 use crate::error::Error;
 use std::ffi::OsString;
 use std::fs;
-use std::path::Path;
 use tempfile::TempDir;
 
-pub(super) const THRESHOLDS: &str = "\
+const THRESHOLDS: &str = "\
 training:
   phase1_steps: 1000
   loss_nan_action: stop          # stop | pause | alert
@@ -21,7 +25,7 @@ patrol:
   checkpoint_max_hours: 2
   gpu_temp_max: 85
 ";
-pub(super) const ALERTS: &str = "\
+const ALERTS: &str = "\
 channels:
   terminal: {enabled: true}
   file: {enabled: true, path: .omc/research/logs/alerts.log}
@@ -105,67 +109,4 @@ fn mistake(text: &str) -> String {
 fn loaded(text: &str) -> Config {
     let place = Place::with(&[("c.yaml", text)]);
     place.load(&["c.yaml"]).unwrap_or_else(|error| panic!("{error}"))
-}
-
-#[test]
-fn print_all() {
-    for t in [
-        "patrol:\n  disk_min_gbb: 10\n",
-        "patrol:\n  disk_min_gb: ten\n",
-        "patrol:\n  disk_min_gb: -1\n",
-        "patrol: {loss_plateau_patience: 0}\n",
-        "training:\n  gpu_util_min: 1.5\n  x: 1",
-        "training:\n  gpu_util_min: .nan\n",
-        "training:\n  disk_min_gb: 3\n",
-        "disk_min_gb: 3\n",
-        "trainin:\n  disk_min_gb: 3\n",
-        "patrol:\n  disk_min_gb: 3\n  interval_minutes: 2\n  disk_min_gb: 4\n",
-        "patrol: {}\nruns: []\npatrol: {}\n",
-        "runs:\n  - name: a\n    log: ${NOPE}/x\n",
-        "runs:\n\t- name: a\n",
-        "runs:\n  - name: a\n   log: x\n",
-        "runs:\n  - name: 'a\n",
-        "runs:\n  - name: a: b\n",
-        "runs:\n  - log: a\n",
-        "runs:\n  mine:\n    log: a\n",
-        "runs:\n  - name: a\n    log: a\n  - {name: a, log: b}\n",
-        "runs:\n  - name: a b\n    log: a\n",
-        "runs:\n  - name: a\n    log: a\n    done_when: '(x'\n",
-        "runs:\n  - name: a\n    log: a\n    done_when: '.*'\n",
-        "runs:\n  - name: a\n    process: {pid: 1, match: x}\n",
-        "runs:\n  - name: a\n    process: {}\n",
-        "runs:\n  - name: a\n    process: 12\n",
-        "runs:\n  - name: a\n    process: {match: '('}\n",
-        "runs:\n  - name: a\n    log: 'a[b.log'\n",
-        "runs:\n  - name: a\n    log: [a]\n",
-        "runs:\n  - name: a\n",
-        "runs:\n  - name: a\n    checkpoints: ck\n",
-        "runs:\n  - name: a\n    checkpoints: {pattern: ck}\n",
-        "runs:\n  - name: a\n    log: b\n    total_steps: 0\n",
-        "runs:\n  - name: a\n    log: b\n    total_steps: 1.5\n",
-        "channels:\n  terminal: {enabled: yes}\n",
-        "channels:\n  slack: {enabled: true}\n",
-        "severity_routing:\n  info: [flie]\n",
-        "severity_routing:\n  info: file\n",
-        "severity_routing:\n  ok: [file]\n",
-        "training: {loss_nan_action: halt}\n",
-        "a: 1\n---\nb: 2\n",
-        "hello\n",
-        "- a\n",
-        "a: &a [*a]\n",
-        "a: *b\n",
-        "runs:\n  - &a {name: a, log: x}\n  - {<<: *a, name: b}\n",
-        "runs:\n  - name: !foo a\n    log: x\n",
-        "? [a, b]\n: c\n",
-        "patrol:\n  interval_minutes: 30m\n",
-        "@foo: 1\n",
-        "runs: *x y\n",
-        "\u{1}: 3",
-        "training:\n  phase1_steps: 999999999999999999999999999999999999999999999999\n",
-        "1: 2\n",
-        "training: {\"\": 3}",
-        "training:\n  phase1steps: 3\n  gradient-norm-max: 3",
-    ] {
-        println!("=====\n{}", mistake(t));
-    }
 }

@@ -1,0 +1,257 @@
+//! `trainguard check`: what was understood of the config, and whether its surroundings fit.
+
+use crate::config::trust::{self, Caller};
+use crate::config::{Config, LoadArgs, ProcessSpec, Run, is_glob, load, log_directory};
+use crate::error::{Error, Result};
+use crate::finding::Severity;
+use rustix::fs::Access;
+use std::io::{ErrorKind, Write};
+use std::path::Path;
+
+/// What is known of one part of the surroundings: a line, and how bad it is.
+struct Remark {
+    severity: Severity,
+    text: String,
+}
+
+fn well(text: impl Into<String>) -> Remark {
+    Remark { severity: Severity::Ok, text: text.into() }
+}
+
+fn odd(text: impl Into<String>) -> Remark {
+    Remark { severity: Severity::Warning, text: text.into() }
+}
+
+/// Loads the config, prints what it says and what is odd around it, and returns how bad that is.
+///
+/// # Errors
+/// A config that cannot be used, or an output that cannot be written.
+pub fn run(args: &LoadArgs<'_>, out: &mut dyn Write) -> Result<Severity> {
+    let config = load(args)?;
+    let mut worst = Severity::Ok;
+    let text = describe(&config, &mut worst);
+    out.write_all(text.as_bytes()).map_err(Error::io("write", Path::new("standard output")))?;
+    Ok(worst)
+}
+
+fn describe(config: &Config, worst: &mut Severity) -> String {
+    let mut lines: Vec<String> = Vec::new();
+    let mut say = |label: &str, remark: Remark| {
+        *worst = (*worst).max(remark.severity);
+        let mark = if remark.severity == Severity::Ok { "" } else { "WARNING: " };
+        lines.push(format!("{label:<14}{mark}{}", remark.text));
+    };
+    for file in &config.files {
+        say("config", well(file.display().to_string()));
+    }
+    if config.runs.is_empty() {
+        let next = "none: add `runs:`, or give patrol a --log beside this config";
+        say("runs", well(next));
+    }
+    for run in &config.runs {
+        say("run", well(&run.name));
+        for (label, remark) in surroundings(run) {
+            say(label, remark);
+        }
+    }
+    say("state", directory_to_write(&config.state_dir));
+    say("health file", file_to_write(&config.health_file));
+    say("terminal", well(if config.channels.terminal { "on" } else { "off" }));
+    match &config.channels.file {
+        Some(file) => say("alert file", file_to_write(file)),
+        None => say("alert file", well("off")),
+    }
+    for (severity, channels) in &config.routing {
+        let reached = channels.iter().any(|channel| match channel.as_str() {
+            "terminal" => config.channels.terminal,
+            "file" => config.channels.file.is_some(),
+            _ => false,
+        });
+        let route = format!("{severity} to {}", channels.join(", "));
+        let silent = *severity == Severity::Critical && !reached;
+        say("routing", if silent { odd(format!("{route}: it reaches nobody")) } else { well(route) });
+    }
+    for note in &config.notes {
+        say("note", well(note));
+    }
+    if !config.trusted {
+        say("trust", odd("others can change this config: see the note"));
+    }
+    let word = worst.status_word();
+    let files = config.files.len();
+    let runs = config.runs.len();
+    let first = format!("{word}: the config can be used; files read: {files}, runs: {runs}");
+    lines.insert(0, first);
+    lines.join("\n") + "\n"
+}
+
+fn surroundings(run: &Run) -> Vec<(&'static str, Remark)> {
+    let mut remarks = Vec::new();
+    match &run.log {
+        Some(log) => remarks.push(("  log", log_remark(log))),
+        None => remarks.push(("  log", odd("none: loss and errors cannot be seen"))),
+    }
+    match &run.process {
+        Some(ProcessSpec::Pid(pid)) => remarks.push(("  process", well(format!("pid {pid}")))),
+        Some(ProcessSpec::PidFile(file)) => remarks.push(("  process", exists("pid file", file))),
+        Some(ProcessSpec::Match(regex)) => {
+            remarks.push(("  process", well(format!("command line matches {regex}"))));
+        }
+        None => remarks.push(("  process", well("not named: only the log tells whether it lives"))),
+    }
+    if let Some(checkpoints) = &run.checkpoints {
+        remarks.push(("  checkpoints", exists("directory", &checkpoints.dir)));
+    }
+    if let Some(steps) = run.total_steps {
+        remarks.push(("  steps", well(steps.to_string())));
+    }
+    if let Some(regex) = &run.done_when {
+        remarks.push(("  done when", well(regex)));
+    }
+    remarks
+}
+
+fn log_remark(log: &Path) -> Remark {
+    let shown = log.display();
+    let directory = log_directory(log);
+    if let Err(error) = directory.read_dir() {
+        return odd(format!("{shown}: its directory cannot be read ({error})"));
+    }
+    if is_glob(log) {
+        return match glob::glob(&log.to_string_lossy()).map(Iterator::count) {
+            Ok(0) => odd(format!("{shown}: no file matches yet")),
+            Ok(files) => well(format!("{shown}: files now: {files}")),
+            Err(error) => odd(format!("{shown}: {error}")),
+        };
+    }
+    match log.metadata() {
+        Ok(metadata) if !metadata.is_file() => odd(format!("{shown} is not a regular file")),
+        Ok(_) => match rustix::fs::access(log, Access::READ_OK) {
+            Ok(()) => well(shown.to_string()),
+            Err(error) => odd(format!("{shown} cannot be read ({})", std::io::Error::from(error))),
+        },
+        Err(error) if error.kind() == ErrorKind::NotFound => odd(format!("{shown} does not exist yet")),
+        Err(error) => odd(format!("{shown} cannot be looked at ({error})")),
+    }
+}
+
+fn exists(kind: &str, path: &Path) -> Remark {
+    match path.metadata() {
+        Ok(_) => well(format!("{kind} {}", path.display())),
+        Err(error) => odd(format!("{kind} {}: {error}", path.display())),
+    }
+}
+
+fn directory_to_write(directory: &Path) -> Remark {
+    let shown = directory.display();
+    match directory.symlink_metadata() {
+        Ok(metadata) if metadata.is_symlink() => {
+            odd(format!("{shown} is a symbolic link: patrol will refuse it"))
+        }
+        Ok(metadata) if !metadata.is_dir() => odd(format!("{shown} is not a directory")),
+        Ok(metadata) => match trust::fault(directory, &metadata, Caller::current()) {
+            Some(fault) => odd(format!("{fault}; patrol will refuse it")),
+            None => writable(directory, directory),
+        },
+        Err(_) => creatable(directory),
+    }
+}
+
+fn file_to_write(file: &Path) -> Remark {
+    match file.metadata() {
+        Ok(metadata) if !metadata.is_file() => odd(format!("{} is not a regular file", file.display())),
+        Ok(_) | Err(_) => creatable(file),
+    }
+}
+
+/// Whether what is not there yet could be made in the nearest directory that is there.
+fn creatable(path: &Path) -> Remark {
+    let parents = path.ancestors().skip(1);
+    match parents.into_iter().find(|parent| parent.symlink_metadata().is_ok()) {
+        Some(parent) => writable(parent, path),
+        None => odd(format!("{}: no directory above it exists", path.display())),
+    }
+}
+
+fn writable(directory: &Path, shown: &Path) -> Remark {
+    let shown = shown.display();
+    if !directory.is_dir() {
+        return odd(format!("{shown}: {} is not a directory", directory.display()));
+    }
+    match rustix::fs::access(directory, Access::WRITE_OK | Access::EXEC_OK) {
+        Ok(()) => well(shown.to_string()),
+        Err(error) => {
+            let why = std::io::Error::from(error);
+            odd(format!("{shown}: {} cannot be written to ({why})", directory.display()))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::ffi::OsString;
+    use std::fs;
+    use std::os::unix::fs::symlink;
+    use tempfile::TempDir;
+
+    fn place(config: &str) -> TempDir {
+        let dir = tempfile::tempdir().unwrap();
+        put(&dir, "trainguard.yaml", config);
+        dir
+    }
+
+    fn put(dir: &TempDir, name: &str, text: &str) {
+        let path = dir.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::File::create(path).unwrap().write_all(text.as_bytes()).unwrap();
+    }
+
+    fn check(dir: &TempDir) -> (Severity, String) {
+        let no_environment = |_: &str| -> Option<OsString> { None };
+        let args = LoadArgs {
+            config: vec!["trainguard.yaml".into()],
+            state_dir: None,
+            health_file: None,
+            log: None,
+            cwd: dir.path().to_owned(),
+            env: &no_environment,
+        };
+        let mut out = Vec::new();
+        let severity = run(&args, &mut out).unwrap();
+        let text = String::from_utf8(out).unwrap();
+        (severity, text.replace(&dir.path().display().to_string(), "DIR"))
+    }
+
+    #[test]
+    fn a_config_that_fits_its_surroundings_is_told_in_full() {
+        let dir = place(
+            "runs:\n- {name: gpt, log: logs/train.log, process: {match: 'train\\.py'}, checkpoints: {dir: ck}, total_steps: 1000, done_when: 'all done'}\n- {name: ranks, log: 'logs/rank*.log', process: {pid: 7}}\njudge: {}\n",
+        );
+        put(&dir, "logs/train.log", "");
+        put(&dir, "logs/rank0.log", "");
+        put(&dir, "ck/a.pt", "");
+        let (severity, text) = check(&dir);
+        insta::assert_snapshot!(text);
+        assert_eq!(severity, Severity::Ok);
+    }
+
+    #[test]
+    fn what_is_odd_around_a_config_is_a_warning() {
+        let dir = place(
+            "runs:\n- {name: a, log: none.log, process: {pid_file: a.pid}, checkpoints: {dir: ck}}\n- {name: b, log: 'none*.log'}\n- {name: c, log: gone/c.log}\n- {name: d, log: logs}\n- {name: e, process: {pid: 7}}\nchannels: {terminal: {enabled: false}, file: {enabled: false}}\nhealth_file: trainguard.yaml/h.yaml\n",
+        );
+        fs::create_dir(dir.path().join("logs")).unwrap();
+        symlink("/tmp", dir.path().join(".trainguard")).unwrap();
+        let (severity, text) = check(&dir);
+        insta::assert_snapshot!(text);
+        assert_eq!(severity, Severity::Warning);
+    }
+
+    #[test]
+    fn thresholds_alone_are_a_config_and_the_missing_runs_are_said() {
+        let (severity, text) = check(&place("patrol: {disk_min_gb: 5}\n"));
+        assert_eq!(severity, Severity::Ok);
+        assert!(text.contains("runs          none: add `runs:`"), "{text}");
+    }
+}

@@ -1,0 +1,247 @@
+//! `trainguard metrics`: the rows that are read out of a log, as they are read.
+
+use crate::cli::{Metrics, RowFormat};
+use crate::error::{Error, Result};
+use crate::finding::Severity;
+use crate::metrics::text::{Extractor, FileContext, records};
+use crate::metrics::{Metric, Row};
+use std::fs::File;
+use std::io::{self, BufWriter, Read, Write};
+use std::path::Path;
+
+mod table;
+
+/// Bytes read at once. A record longer than this carries no row.
+const BUFFER: usize = 256 * 1024;
+
+/// Prints the rows of a log.
+///
+/// # Errors
+/// A log that cannot be opened or read, or is a directory; output that cannot be written, but for a
+/// reader that went away, which ends the work in peace.
+pub fn run(args: &Metrics, out: &mut dyn Write) -> Result<Severity> {
+    let path = args.log.as_path();
+    let mut rows = Rows::open(path)?;
+    let mut out = BufWriter::with_capacity(BUFFER, out);
+    let printed = match args.format {
+        RowFormat::Jsonl => jsonl(&mut rows, &mut out),
+        RowFormat::Csv => csv(&mut rows, &mut out),
+        RowFormat::Table => table::print(&mut rows, &mut out),
+    };
+    match printed.and_then(|()| out.flush().map_err(Stop::Write)) {
+        Err(Stop::Write(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(Severity::Ok),
+        Err(Stop::Write(error)) => Err(Error::io("write", Path::new("standard output"))(error)),
+        Err(Stop::Read(error)) => Err(Error::io("read", path)(error)),
+        Ok(()) => Ok(Severity::Ok),
+    }
+}
+
+/// What can end the printing.
+enum Stop {
+    Read(io::Error),
+    Write(io::Error),
+}
+
+/// The rows of a log, one after the other.
+struct Rows {
+    from: Box<dyn Read>,
+    buffer: Vec<u8>,
+    /// The records that are not read yet: whole ones up to `whole`, the begin of another up to `filled`.
+    at: usize,
+    whole: usize,
+    filled: usize,
+    ended: bool,
+    /// The record at `at` began in an earlier buffer.
+    overlong: bool,
+    line: u64,
+    offset: u64,
+    context: FileContext,
+    extractor: Extractor,
+    records: u64,
+}
+
+impl Rows {
+    fn open(path: &Path) -> Result<Self> {
+        let from: Box<dyn Read> = if path == Path::new("-") {
+            Box::new(io::stdin())
+        } else {
+            let file = File::open(path).map_err(Error::io("open", path))?;
+            if file.metadata().map_err(Error::io("read", path))?.is_dir() {
+                return Err(Error::Usage(format!("{} is a directory, not a log", path.display())));
+            }
+            Box::new(file)
+        };
+        Ok(Self {
+            from,
+            buffer: vec![0; BUFFER],
+            at: 0,
+            whole: 0,
+            filled: 0,
+            ended: false,
+            overlong: false,
+            line: 1,
+            offset: 0,
+            context: FileContext::default(),
+            extractor: Extractor::with_other(),
+            records: 0,
+        })
+    }
+
+    /// The next row.
+    fn next(&mut self) -> std::result::Result<Option<&Row>, Stop> {
+        loop {
+            while self.at < self.whole {
+                let bytes = &self.buffer[..self.whole];
+                let (end, row) = if std::mem::take(&mut self.overlong) {
+                    (records::end(bytes, self.at), false)
+                } else {
+                    self.extractor.read(&mut self.context, bytes, self.at, self.line, self.offset)
+                };
+                self.offset += (end.next - self.at) as u64;
+                self.line += u64::from(end.line);
+                self.at = end.next;
+                self.records += 1;
+                if row {
+                    return Ok(Some(self.extractor.row()));
+                }
+            }
+            if self.ended {
+                return Ok(None);
+            }
+            self.fill().map_err(Stop::Read)?;
+        }
+    }
+
+    fn fill(&mut self) -> io::Result<()> {
+        self.buffer.copy_within(self.at..self.filled, 0);
+        self.filled -= self.at;
+        (self.at, self.whole) = (0, 0);
+        if self.filled == self.buffer.len() {
+            // One record fills the buffer: only its end still matters. A carriage return at its
+            // very end stays, for it may be half of a record end.
+            let keep = usize::from(self.buffer.ends_with(b"\r"));
+            self.offset += (self.filled - keep) as u64;
+            self.buffer[0] = b'\r';
+            self.filled = keep;
+            self.overlong = true;
+        }
+        let read = loop {
+            match self.from.read(&mut self.buffer[self.filled..]) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                read => break read?,
+            }
+        };
+        self.filled += read;
+        self.ended = read == 0;
+        self.whole = if self.ended { self.filled } else { records::whole(&self.buffer[..self.filled]) };
+        Ok(())
+    }
+}
+
+fn jsonl(rows: &mut Rows, out: &mut impl Write) -> std::result::Result<(), Stop> {
+    let mut text = Vec::new();
+    while let Some(row) = rows.next()? {
+        text.clear();
+        object(row, &mut text);
+        text.push(b'\n');
+        out.write_all(&text).map_err(Stop::Write)?;
+    }
+    Ok(())
+}
+
+/// The row as the contract's JSON object.
+fn object(row: &Row, text: &mut Vec<u8>) {
+    text.extend_from_slice(format!("{{\"line\":{},\"offset\":{}", row.line, row.offset).as_bytes());
+    if let Some(time) = row.time {
+        text.extend_from_slice(format!(",\"time\":\"{}\"", stamp(time)).as_bytes());
+    }
+    text.extend_from_slice(format!(",\"attempt\":{}", row.attempt).as_bytes());
+    if let Some(rank) = row.rank {
+        text.extend_from_slice(format!(",\"rank\":{rank}").as_bytes());
+    }
+    for (metric, value) in row.values.iter() {
+        text.extend_from_slice(format!(",\"{}\":", metric.name()).as_bytes());
+        number(value, text);
+        if metric == Metric::Step
+            && let Some(global_step) = row.global_step
+        {
+            text.extend_from_slice(b",\"global_step\":");
+            number(global_step, text);
+        }
+    }
+    let mut seen: Vec<&str> = Vec::new();
+    for (name, value) in &row.other {
+        if seen.contains(&name.as_str()) {
+            continue;
+        }
+        text.extend_from_slice(if seen.is_empty() { b",\"other\":{" } else { b"," });
+        text.extend_from_slice(serde_json::Value::from(name.as_str()).to_string().as_bytes());
+        text.push(b':');
+        number(*value, text);
+        seen.push(name);
+    }
+    text.extend_from_slice(if seen.is_empty() { b"}" } else { b"}}" });
+}
+
+fn stamp(time: chrono::DateTime<chrono::Utc>) -> String {
+    time.to_rfc3339_opts(chrono::SecondsFormat::AutoSi, true)
+}
+
+/// The number as JSON: whole ones without a point, and what is not finite as the contract's string.
+fn number(value: f64, text: &mut Vec<u8>) {
+    if value.is_nan() {
+        text.extend_from_slice(b"\"NaN\"");
+    } else if value.is_infinite() {
+        text.extend_from_slice(if value > 0.0 { b"\"Infinity\"" } else { b"\"-Infinity\"" });
+    } else {
+        text.extend_from_slice(shown(value).as_bytes());
+    }
+}
+
+/// Integers above this have no exact neighbours any more and are printed as floats.
+const EXACT: f64 = 9e15;
+
+/// The number for people and programs; words for what is not finite.
+fn shown(value: f64) -> String {
+    if value.fract() == 0.0 && value.abs() < EXACT {
+        return format!("{}", value as i64);
+    }
+    if value.is_nan() {
+        return "NaN".to_owned();
+    }
+    if value.is_infinite() {
+        return if value > 0.0 { "Infinity".to_owned() } else { "-Infinity".to_owned() };
+    }
+    serde_json::Number::from_f64(value).map_or_else(|| value.to_string(), |number| number.to_string())
+}
+
+fn csv(rows: &mut Rows, out: &mut impl Write) -> std::result::Result<(), Stop> {
+    let mut text = String::from("line,offset,time,attempt,rank,global_step");
+    for metric in Metric::ALL {
+        text.push(',');
+        text.push_str(metric.name());
+    }
+    text.push('\n');
+    out.write_all(text.as_bytes()).map_err(Stop::Write)?;
+    while let Some(row) = rows.next()? {
+        text.clear();
+        text.push_str(&format!(
+            "{},{},{},{}",
+            row.line,
+            row.offset,
+            row.time.map(stamp).unwrap_or_default(),
+            row.attempt
+        ));
+        let rank = row.rank.map(f64::from);
+        for value in [rank, row.global_step]
+            .into_iter()
+            .chain(Metric::ALL.iter().map(|metric| row.values.get(*metric)))
+        {
+            text.push(',');
+            text.push_str(&value.map(shown).unwrap_or_default());
+        }
+        text.push('\n');
+        out.write_all(text.as_bytes()).map_err(Stop::Write)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,93 @@
+//! The table for people: columns as wide as the first rows need, and a last line that says what was
+//! understood.
+
+use super::{Rows, Stop, shown};
+use crate::metrics::{Metric, Row};
+use std::io::Write;
+
+/// Rows that are looked at before the first is printed, to choose columns and widths.
+const LOOK_AHEAD: usize = 50;
+
+/// Numbers are shown to this many significant digits.
+const DIGITS: i32 = 6;
+
+struct Column {
+    metric: Metric,
+    width: usize,
+}
+
+pub(super) fn print(rows: &mut Rows, out: &mut impl Write) -> Result<(), Stop> {
+    let mut first = Vec::new();
+    while first.len() < LOOK_AHEAD
+        && let Some(row) = rows.next()?
+    {
+        first.push(row.clone());
+    }
+    let mut columns: Vec<Column> = Vec::new();
+    for &metric in Metric::ALL {
+        let widest =
+            first.iter().filter_map(|row| row.values.get(metric)).map(|value| brief(value).len()).max();
+        if let Some(widest) = widest {
+            columns.push(Column { metric, width: widest.max(metric.name().len()) });
+        }
+    }
+    let mut count = first.len() as u64;
+    let mut attempt = 1;
+    let mut text = String::new();
+    if !first.is_empty() {
+        text.push_str(&format!("{:>8}", "line"));
+        for column in &columns {
+            text.push_str(&format!("  {:>width$}", column.metric.name(), width = column.width));
+        }
+        text.push('\n');
+    }
+    for row in &first {
+        line(row, &columns, &mut attempt, &mut text);
+    }
+    out.write_all(text.as_bytes()).map_err(Stop::Write)?;
+    while let Some(row) = rows.next()? {
+        text.clear();
+        line(row, &columns, &mut attempt, &mut text);
+        out.write_all(text.as_bytes()).map_err(Stop::Write)?;
+        count += 1;
+    }
+    let loss = match rows.context.loss_name.as_str() {
+        "" => "no training loss found".to_owned(),
+        name => format!("the loss is '{name}'"),
+    };
+    let attempts = if attempt > 1 { format!(", {attempt} attempts") } else { String::new() };
+    writeln!(
+        out,
+        "{count} rows{attempts}; {loss}; {} records carried no numbers of training",
+        rows.records - count.min(rows.records)
+    )
+    .map_err(Stop::Write)
+}
+
+fn line(row: &Row, columns: &[Column], attempt: &mut u32, text: &mut String) {
+    if row.attempt > *attempt {
+        *attempt = row.attempt;
+        text.push_str(&format!("-- attempt {attempt} --\n"));
+    }
+    text.push_str(&format!("{:>8}", row.line));
+    for column in columns {
+        let value = row.values.get(column.metric).map(brief).unwrap_or_default();
+        text.push_str(&format!("  {value:>width$}", width = column.width));
+    }
+    text.truncate(text.trim_end().len());
+    text.push('\n');
+}
+
+/// The number to six significant digits.
+fn brief(value: f64) -> String {
+    if value == 0.0 || !value.is_finite() || value.fract() == 0.0 {
+        return shown(value);
+    }
+    let magnitude = value.abs().log10().floor() as i32;
+    if !(-4..DIGITS).contains(&magnitude) {
+        return format!("{value:.3e}");
+    }
+    let places = (DIGITS - 1 - magnitude).clamp(0, 9) as usize;
+    let text = format!("{value:.places$}");
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}

@@ -1,0 +1,197 @@
+//! Check `disk`: free bytes and inodes of the file systems that the run and its guard write to.
+
+use super::say::size;
+use super::{Context, Memory};
+use crate::finding::{Claim, Opinion, Scope, Severity, Subject};
+use crate::observe::Observation;
+use crate::observe::disk::{DiskFacts, Purpose};
+
+/// Its name.
+pub const NAME: &str = "disk";
+
+/// A file system smaller than this many times `disk_min_gb` (a tmpfs, a small scratch) is judged by
+/// its own size: 10 GB free of a 20 GB disk is no trouble.
+const SMALL_DISK: u64 = 4;
+/// Share of a small file system that must be free.
+const SMALL_DISK_FREE: u64 = 10;
+/// What the guard's own state needs, with generations and an outbox, bytes.
+const STATE_FREE: u64 = 64 * 1024 * 1024;
+/// Free inodes below which a data loader's cache or a sharded checkpoint can fail. Smaller file
+/// systems are judged by a tenth of their inodes.
+const INODES_FREE: u64 = 10_000;
+
+/// An open finding is over when a tenth more than the limit is free, so that a training that writes
+/// and removes around the limit is told once.
+const HYSTERESIS: u64 = 10;
+
+/// `disk_low` and `inodes_low`, for each file system.
+pub fn check(context: &Context<'_>, _memory: &mut Memory) -> Vec<Opinion> {
+    let minimum = context.config.patrol.disk_min_bytes;
+    let mut opinions = Vec::new();
+    for disk in &context.look.disks {
+        match disk {
+            Observation::Known(facts) => {
+                let open = is_open(context, "disk_low", facts);
+                opinions.push(bytes(facts, minimum, open));
+                opinions.push(inodes(facts, is_open(context, "inodes_low", facts)));
+                opinions.push(Opinion::Well(unknown(), "it answers".to_owned()));
+            }
+            // Told as `probe_timeout`.
+            Observation::Failed { why } if context.look.stuck.iter().any(|stuck| stuck.explains(why)) => {}
+            Observation::Failed { why } => opinions.push(failed(why)),
+            Observation::Absent => {}
+        }
+    }
+    // One file system that cannot be looked at is not made up for by another that can.
+    if opinions.iter().any(|opinion| matches!(opinion, Opinion::Holds(claim) if claim.subject == unknown())) {
+        opinions.retain(|opinion| !matches!(opinion, Opinion::Well(subject, _) if *subject == unknown()));
+    }
+    opinions
+}
+
+fn unknown() -> Subject {
+    Subject::new(NAME, "disk_unknown")
+}
+
+fn failed(why: &str) -> Opinion {
+    let message = format!("cannot look at free space: {why}");
+    let advice = "Check that the path exists and its file system is mounted";
+    Claim::new(unknown(), Scope::Surroundings, Severity::Unknown, message, advice).holds()
+}
+
+fn is_open(context: &Context<'_>, syndrome: &str, disk: &DiskFacts) -> bool {
+    let subject = Subject::new(NAME, syndrome).of(disk.path.display().to_string());
+    context.open.contains(&subject)
+}
+
+fn bytes(disk: &DiskFacts, minimum: u64, open: bool) -> Opinion {
+    let shown = disk.path.display().to_string();
+    let subject = Subject::new(NAME, "disk_low").of(shown.clone());
+    let only_state = disk.purposes.iter().all(|purpose| *purpose == Purpose::State);
+    let limit = match only_state {
+        true => STATE_FREE.min(disk.total_bytes / SMALL_DISK_FREE),
+        false if disk.total_bytes < SMALL_DISK * minimum => disk.total_bytes / SMALL_DISK_FREE,
+        false => minimum,
+    };
+    if disk.free_bytes >= limit + if open { limit / HYSTERESIS } else { 0 } {
+        return Opinion::Well(subject, format!("{} free", size(disk.free_bytes)));
+    }
+    let severity = if disk.free_bytes < limit / 2 { Severity::Critical } else { Severity::Warning };
+    let message = format!(
+        "{} of {} free where the {} ({shown}), wanted {}",
+        size(disk.free_bytes),
+        size(disk.total_bytes),
+        uses(&disk.purposes),
+        size(limit),
+    );
+    let advice = "Free space before the next checkpoint: old checkpoints first, then caches (HF_HOME, TRITON_CACHE_DIR, /tmp)";
+    Claim::new(subject, Scope::Surroundings, severity, message, advice)
+        .with("free_bytes", disk.free_bytes)
+        .with("total_bytes", disk.total_bytes)
+        .with("limit_bytes", limit)
+        .holds()
+}
+
+fn inodes(disk: &DiskFacts, open: bool) -> Opinion {
+    let subject = Subject::new(NAME, "inodes_low").of(disk.path.display().to_string());
+    let limit = INODES_FREE.min(disk.inodes / SMALL_DISK_FREE);
+    let well_above = limit + if open { limit / HYSTERESIS } else { 0 };
+    // File systems that make inodes as they need them report none.
+    if disk.inodes == 0 || disk.free_inodes >= well_above {
+        return Opinion::Well(subject, format!("{} inodes free", disk.free_inodes));
+    }
+    let message = format!(
+        "{} of {} inodes free where the {} ({})",
+        disk.free_inodes,
+        disk.inodes,
+        uses(&disk.purposes),
+        disk.path.display()
+    );
+    let advice = "Remove or pack many small files (df -i shows them): 'No space left on device' comes although df shows space";
+    Claim::new(subject, Scope::Surroundings, Severity::Warning, message, advice)
+        .with("free_inodes", disk.free_inodes)
+        .with("inodes", disk.inodes)
+        .holds()
+}
+
+fn uses(purposes: &[Purpose]) -> String {
+    let words: Vec<_> = purposes
+        .iter()
+        .map(|purpose| match purpose {
+            Purpose::Log => "log goes",
+            Purpose::Checkpoints => "checkpoints go",
+            Purpose::State => "guard's state goes",
+        })
+        .collect();
+    words.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::finding::Severity::{Critical, Ok, Warning};
+
+    const GB: u64 = 1_000_000_000;
+
+    fn disk(total: u64, free: u64, purposes: &[Purpose]) -> DiskFacts {
+        DiskFacts {
+            path: "/data".into(),
+            purposes: purposes.to_vec(),
+            device: 1,
+            total_bytes: total,
+            free_bytes: free,
+            inodes: 1_000_000,
+            free_inodes: 900_000,
+        }
+    }
+
+    fn severity(opinion: &Opinion) -> Severity {
+        match opinion {
+            Opinion::Holds(claim) => claim.severity,
+            Opinion::Well(..) => Ok,
+        }
+    }
+
+    #[test]
+    fn free_space_is_judged_by_the_limit_small_disks_by_their_size_and_the_state_by_its_needs() {
+        let (run, state) = (&[Purpose::Log, Purpose::State][..], &[Purpose::State][..]);
+        let table = [
+            (disk(1_000 * GB, 10 * GB, run), Ok),
+            (disk(1_000 * GB, 10 * GB - 1, run), Warning),
+            (disk(1_000 * GB, 5 * GB - 1, run), Critical),
+            (disk(20 * GB, 3 * GB, run), Ok),
+            (disk(20 * GB, 2 * GB - 1, run), Warning),
+            (disk(20 * GB, GB - 1, run), Critical),
+            (disk(1_000 * GB, 65 * 1024 * 1024, state), Ok),
+            (disk(1_000 * GB, 63 * 1024 * 1024, state), Warning),
+            (disk(1_000 * GB, 31 * 1024 * 1024, state), Critical),
+            (disk(16_000_000, 8_000_000, state), Ok),
+        ];
+        for (disk, expected) in table {
+            assert_eq!(severity(&bytes(&disk, 10 * GB, false)), expected, "{disk:?}");
+        }
+    }
+
+    #[test]
+    fn an_open_finding_is_over_when_a_tenth_more_is_free() {
+        let run = &[Purpose::Log][..];
+        for (free, expected) in [(10 * GB, Warning), (11 * GB - 1, Warning), (11 * GB, Ok)] {
+            assert_eq!(severity(&bytes(&disk(1_000 * GB, free, run), 10 * GB, true)), expected, "{free}");
+        }
+    }
+
+    #[test]
+    fn inodes_run_out_while_space_is_left_and_are_not_counted_everywhere() {
+        let table = [
+            (1_000_000, 10_000, Ok),
+            (1_000_000, 9_999, Warning),
+            (50_000, 6_000, Ok),
+            (50_000, 4_999, Warning),
+            (0, 0, Ok),
+        ];
+        for (inodes, free_inodes, expected) in table {
+            let disk = DiskFacts { inodes, free_inodes, ..disk(100 * GB, 50 * GB, &[Purpose::Log]) };
+            assert_eq!(severity(&super::inodes(&disk, false)), expected, "{inodes} {free_inodes}");
+        }
+    }
+}

@@ -1,0 +1,302 @@
+//! Check `process`: alive, a zombie, gone before its work was done, or stuck in the kernel.
+
+use super::say::span;
+use super::{Context, Memory, silence};
+use crate::clock::Reading;
+use crate::finding::{Claim, Opinion, Role, Scope, Severity, Subject};
+use crate::observe::Observation;
+use crate::observe::process::{Found, Identity, Life, ProcessFacts};
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+/// Its name.
+pub const NAME: &str = "process";
+
+const DEAD: &str = "process_dead";
+const ZOMBIE: &str = "process_zombie";
+const STUCK: &str = "process_stuck";
+const UNKNOWN: &str = "process_unknown";
+
+/// Findings from words of a log; where one stands, a death only confirms it.
+const WORDS: &str = "words";
+
+/// Rows after a hit that show that it did not end the run (the contract's number).
+const PROGRESS: u64 = 3;
+
+/// Looks closer together than this, seconds, say nothing about movement: a clock tick is 10 ms, and
+/// a process that waits for its GPU may use none of them for a while.
+const APART_S: f64 = 10.0;
+/// CPU that a hung run's idle threads (heartbeats, watchdogs) may use: a thousandth of one core.
+const IDLE_CPU: f64 = 1e-3;
+/// Bytes per second that they may read and write.
+const IDLE_IO: f64 = 1024.0;
+
+/// What is remembered of the run's process.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ProcessMemory {
+    /// Who it was when it was last seen.
+    pub identity: Option<Identity>,
+    /// Its command line then.
+    command: String,
+    /// When that was.
+    seen: Option<DateTime<Utc>>,
+    /// Since when it is known to be gone without a sign of completion.
+    pub dead_since: Option<DateTime<Utc>>,
+    /// What the log said last, at most 3 lines.
+    last_lines: Vec<String>,
+    /// What it had done at an earlier look.
+    sample: Option<Sample>,
+}
+
+/// What a process tree had done.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Sample {
+    at: Reading,
+    state: char,
+    cpu_s: f64,
+    io_bytes: Option<u64>,
+}
+
+/// Whether a process tree did something since an earlier look.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Movement {
+    /// It used CPU, or read or wrote.
+    Moved,
+    /// Neither, for so many seconds.
+    Still(f64),
+    /// There is no earlier look to compare with.
+    Unknown,
+}
+
+/// `process_dead`, `process_zombie`, `process_stuck` and `process_unknown`.
+pub fn check(context: &Context<'_>, memory: &mut Memory) -> Vec<Opinion> {
+    if !context.look.digest.last_lines.is_empty() {
+        let lines = context.look.digest.last_lines.iter();
+        memory.process.last_lines =
+            lines.map(|line| format!("{}:{}: {}", line.file, line.line, line.text)).collect();
+    }
+    let facts = match &context.look.process {
+        Observation::Absent => return Vec::new(),
+        Observation::Failed { why } if context.look.stuck.iter().any(|stuck| stuck.explains(why)) => {
+            return Vec::new();
+        }
+        Observation::Failed { why } => {
+            let message = format!("cannot look at the process: {why}");
+            return vec![
+                unknown(message, "Check the pid, pid file or pattern of this run, and its rights").holds(),
+            ];
+        }
+        Observation::Known(facts) => facts,
+    };
+    match &facts.found {
+        Found::Process(life) if matches!(life.state, 'X' | 'x') => {
+            gone(context, memory, facts, Some(life.identity.pid))
+        }
+        Found::Process(life) => present(context, memory, life),
+        Found::Gone { pid, .. } => gone(context, memory, facts, *pid),
+        Found::Ambiguous { matches } => {
+            let named = matches.iter().map(|(pid, command)| format!("{pid} ({})", short(command)));
+            let message = format!(
+                "{}: several unrelated processes: {}",
+                facts.how,
+                named.collect::<Vec<_>>().join(", ")
+            );
+            let claim = unknown(message, "Give a pattern that only this run matches, or a pid file")
+                .with("pids", matches.iter().map(|(pid, _)| *pid).collect::<Vec<i32>>());
+            vec![claim.holds()]
+        }
+    }
+}
+
+/// Remembers who the process is and what it has done, for the next look. A sample is replaced only
+/// when the next one is far enough from it to say something.
+pub(super) fn remember(context: &Context<'_>, memory: &mut Memory) {
+    let Some(life) = context.living() else { return };
+    let process = &mut memory.process;
+    let same = process.identity.as_ref() == Some(&life.identity);
+    process.identity = Some(life.identity.clone());
+    process.command.clone_from(&life.command);
+    process.seen = Some(context.now.wall);
+    let recent = process
+        .sample
+        .as_ref()
+        .is_some_and(|sample| apart_s(&sample.at, context.now).is_some_and(|apart| apart < APART_S));
+    if !(same && recent) {
+        let at = context.now.clone();
+        process.sample = Some(Sample { at, state: life.state, cpu_s: life.cpu_s, io_bytes: life.io_bytes });
+    }
+}
+
+/// Awake seconds between two readings of the same boot.
+fn apart_s(earlier: &Reading, later: &Reading) -> Option<f64> {
+    (earlier.boot_id == later.boot_id)
+        .then_some(later.monotonic_s - earlier.monotonic_s)
+        .filter(|apart| *apart >= 0.0)
+}
+
+/// What the tree did since the look that is remembered.
+pub(super) fn movement(context: &Context<'_>, memory: &Memory) -> Movement {
+    let (Some(life), Some(sample)) = (context.living(), &memory.process.sample) else {
+        return Movement::Unknown;
+    };
+    let apart = apart_s(&sample.at, context.now).filter(|apart| *apart >= APART_S);
+    let Some(apart) = apart.filter(|_| memory.process.identity.as_ref() == Some(&life.identity)) else {
+        return Movement::Unknown;
+    };
+    // A tree that lost a process has less than before: that is movement as well.
+    let cpu = (life.cpu_s - sample.cpu_s).abs() / apart > IDLE_CPU;
+    let io = match (life.io_bytes, sample.io_bytes) {
+        (Some(now), Some(before)) => now.abs_diff(before) as f64 / apart > IDLE_IO,
+        _ => false,
+    };
+    if cpu || io { Movement::Moved } else { Movement::Still(apart) }
+}
+
+fn present(context: &Context<'_>, memory: &mut Memory, life: &Life) -> Vec<Opinion> {
+    let pid = life.identity.pid;
+    let well =
+        |syndrome, why: &str| Opinion::Well(Subject::new(NAME, syndrome), format!("process {pid} {why}"));
+    let mut opinions = vec![well(UNKNOWN, "was found")];
+    if life.state == 'Z' {
+        opinions.push(if let Some(end) = &memory.end {
+            well(ZOMBIE, &format!("ended and the run is complete: {}", end.how))
+        } else {
+            memory.process.dead_since.get_or_insert(context.now.wall);
+            let message = format!("process {pid} has ended{} and is a zombie: whoever started it has not noticed", context.at_step());
+            let advice = format!("Read the end of the log; `trainguard done {}` if it finished; end its parent (ps -o ppid= -p {pid})", context.run.name);
+            claim(ZOMBIE, message, advice).with("pid", pid).with("last_lines", memory.process.last_lines.clone()).holds()
+        });
+        return opinions;
+    }
+    memory.process.dead_since = None;
+    opinions.push(well(ZOMBIE, "is no zombie"));
+    // Another process than the dead one ends that finding when it makes progress, not before.
+    if memory.start.is_current(&life.identity) {
+        opinions.push(well(DEAD, "lives"));
+    }
+    let was_stuck = memory.process.sample.as_ref().is_some_and(|sample| sample.state == 'D');
+    match movement(context, memory) {
+        Movement::Still(apart) if life.state == 'D' && was_stuck => {
+            let message = format!(
+                "process {pid} is stuck in the kernel (state D){}: no CPU time and no I/O for {}",
+                context.at_step(),
+                span(apart)
+            );
+            let advice = format!(
+                "No signal reaches it: look at /proc/{pid}/stack, dmesg and the mounts; a dead NFS server or a fallen GPU are the usual causes"
+            );
+            opinions
+                .push(claim(STUCK, message, advice).with("pid", pid).with("still_s", apart.round()).holds());
+        }
+        Movement::Moved => opinions.push(well(STUCK, "moves")),
+        Movement::Still(_) | Movement::Unknown if life.state != 'D' => {
+            opinions.push(well(STUCK, "is not stuck in the kernel"));
+        }
+        Movement::Still(_) | Movement::Unknown => {}
+    }
+    opinions
+}
+
+fn gone(context: &Context<'_>, memory: &mut Memory, facts: &ProcessFacts, pid: Option<i32>) -> Vec<Opinion> {
+    let subject = |syndrome| Subject::new(NAME, syndrome);
+    let mut opinions: Vec<Opinion> = [ZOMBIE, STUCK]
+        .map(|syndrome| Opinion::Well(subject(syndrome), "the process is gone".to_owned()))
+        .into_iter()
+        .collect();
+    if let Some(end) = &memory.end {
+        let why = format!("the run is complete: {}", end.how);
+        opinions.extend([DEAD, UNKNOWN].map(|syndrome| Opinion::Well(subject(syndrome), why.clone())));
+        return opinions;
+    }
+    let why = match &facts.found {
+        Found::Gone { why, .. } => why.as_str(),
+        Found::Process(_) | Found::Ambiguous { .. } => "it has ended",
+    };
+    // What was written since it was found dead, or although it was never seen, another one wrote.
+    let seen = memory.process.identity.is_some();
+    if silence::grew(context, memory) && (!seen || memory.process.dead_since.is_some()) {
+        let message = format!("the log grows, but {}: {why}", facts.how);
+        opinions.push(Opinion::Well(subject(DEAD), "the log goes on growing".to_owned()));
+        memory.process.dead_since = None;
+        opinions.push(
+            unknown(message, "Another process writes this log: give its pid, pid file or pattern").holds(),
+        );
+        return opinions;
+    }
+    if !seen && context.look.log.known().is_none() {
+        let message = format!("no process and no log yet: {why}");
+        opinions.push(
+            unknown(
+                message,
+                "Check the pid, pid file or pattern of this run; if it has not started yet, wait",
+            )
+            .holds(),
+        );
+        return opinions;
+    }
+    memory.process.dead_since.get_or_insert(context.now.wall);
+    opinions.push(Opinion::Well(subject(UNKNOWN), "it was looked for".to_owned()));
+    opinions.push(dead(context, memory, why, pid).holds());
+    opinions
+}
+
+fn dead(context: &Context<'_>, memory: &Memory, why: &str, pid: Option<i32>) -> Claim {
+    let process = &memory.process;
+    let pid = process.identity.as_ref().map(|identity| identity.pid).or(pid);
+    let who = match pid {
+        Some(pid) if process.command.is_empty() => format!("process {pid}"),
+        Some(pid) => format!("process {pid} ({})", short(&process.command)),
+        None => "the process".to_owned(),
+    };
+    let name = &context.run.name;
+    let (role, what) = if told_by_words(context) {
+        (Role::Confirmation, "the log says why".to_owned())
+    } else {
+        (
+            Role::Root,
+            format!("ended without sign of completion or failure; `trainguard done {name}` if it finished"),
+        )
+    };
+    let message = format!("{who} is gone{}: {what}", context.at_step());
+    let advice = "Read the last lines; without an error there, look for the OOM killer (dmesg, journalctl -k) and the scheduler's limits, then restart from the last checkpoint";
+    let mut claim =
+        claim(DEAD, message, advice).with("why", why).with("last_lines", process.last_lines.clone());
+    claim.role = role;
+    if let Some(pid) = pid {
+        claim = claim.with("pid", pid);
+    }
+    if let Some(seen) = process.seen {
+        claim = claim.with("last_seen", seen.to_rfc3339());
+    }
+    if let Some(step) = context.look.digest.numbers.last_step {
+        claim = claim.with("last_step", step);
+    }
+    claim
+}
+
+/// Whether a hit in the log's words stands with no progress after it.
+fn told_by_words(context: &Context<'_>) -> bool {
+    let digest = &context.look.digest;
+    context.open.iter().any(|open| open.check == WORDS)
+        || digest.hits.iter().any(|hit| hit.rows_after < PROGRESS && hit.attempt == digest.numbers.attempt)
+}
+
+fn claim(syndrome: &str, message: String, advice: impl Into<String>) -> Claim {
+    Claim::new(Subject::new(NAME, syndrome), Scope::Attempt, Severity::Critical, message, advice)
+}
+
+fn unknown(message: String, advice: &str) -> Claim {
+    Claim::new(Subject::new(NAME, UNKNOWN), Scope::Attempt, Severity::Unknown, message, advice)
+}
+
+/// A command line within a sentence.
+fn short(command: &str) -> String {
+    const SHOWN: usize = 60;
+    let cut = command.chars().count() > SHOWN;
+    let shown: String = command.chars().take(SHOWN).collect();
+    if cut { format!("{shown}…") } else { shown }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,177 @@
+use super::*;
+use crate::finding::Severity::{Critical, Unknown};
+use crate::judge::scene::Scene;
+use crate::observe::digest::Hits;
+
+fn killed() -> Scene {
+    let mut scene = Scene::new();
+    scene.process(4242).rows(1..121).patrol();
+    assert_eq!(scene.claims().len(), 0, "{:?}", scene.claims());
+    scene.rows(121..131).gone(4242).patrol();
+    scene
+}
+
+#[test]
+fn a_killed_run_is_dead_with_pid_step_and_last_line_and_stays_so() {
+    let mut scene = killed();
+    for _ in 0..3 {
+        let claim = scene.claim(DEAD).unwrap();
+        assert_eq!((claim.severity, claim.role), (Critical, Role::Root));
+        for word in ["4242", "step 130", "without sign of completion or failure", "`trainguard done demo`"] {
+            assert!(claim.message.contains(word), "no {word} in {}", claim.message);
+        }
+        assert_eq!(claim.evidence["last_lines"][0], "/runs/train.log:130: step 130");
+        assert_eq!(scene.phase(), "failed");
+        assert_eq!(scene.claims().len(), 1, "one fact, one finding: {:?}", scene.claims());
+        scene.patrol();
+    }
+}
+
+#[test]
+fn a_restart_ends_the_death_when_it_makes_progress_and_not_before() {
+    let mut scene = killed();
+    scene.process(5000).patrol();
+    assert!(!scene.is_well(DEAD) && scene.memory.attempt == 1);
+    scene.patrol();
+    assert!(!scene.is_well(DEAD) && scene.memory.attempt == 1);
+    scene.rows(131..140).patrol();
+    assert_eq!((scene.memory.attempt, scene.is_well(DEAD), scene.phase()), (2, true, "patrol"));
+}
+
+#[test]
+fn a_run_that_completed_is_finished_whether_the_process_is_gone_or_a_zombie() {
+    let by_sign = |scene: &mut Scene| {
+        scene.completed();
+    };
+    let by_steps = |scene: &mut Scene| scene.run.total_steps = Some(120);
+    for complete in [&by_sign as &dyn Fn(&mut Scene), &by_steps] {
+        for zombie in [true, false] {
+            let mut scene = Scene::new();
+            scene.process(10).rows(1..121).patrol();
+            complete(&mut scene);
+            if zombie {
+                scene.life().state = 'Z';
+            } else {
+                scene.gone(10);
+            }
+            for _ in 0..3 {
+                scene.patrol();
+                assert_eq!(scene.claims().len(), 0, "{:?}", scene.claims());
+                assert_eq!(scene.phase(), "finished");
+            }
+        }
+    }
+}
+
+#[test]
+fn an_operators_word_ends_a_death() {
+    let mut scene = killed();
+    let now = scene.now();
+    scene.memory.end_by_operator(now);
+    scene.open.push(Subject::new("words", "python_traceback"));
+    scene.patrol();
+    assert!(scene.open.is_empty() && scene.claims().is_empty(), "{:?} {:?}", scene.open, scene.claims());
+    assert_eq!(scene.phase(), "finished");
+}
+
+#[test]
+fn a_death_that_the_log_explains_only_confirms_it() {
+    let mut scene = Scene::new();
+    scene.process(10).rows(1..100).patrol();
+    scene.gone(10);
+    scene.look.digest.hits = vec![Hits {
+        syndrome: "cuda_oom".to_owned(),
+        count: 1,
+        occasion: "head:1".to_owned(),
+        occurrences: Vec::new(),
+        quote: String::new(),
+        rows_after: 0,
+        attempt: 1,
+    }];
+    scene.patrol();
+    let claim = scene.claim(DEAD).unwrap();
+    assert_eq!(claim.role, Role::Confirmation);
+    assert!(claim.message.contains("the log says why"), "{}", claim.message);
+    scene.open.push(Subject::new("words", "cuda_oom"));
+    scene.patrol();
+    assert_eq!(scene.claim(DEAD).unwrap().role, Role::Confirmation);
+}
+
+#[test]
+fn a_zombie_before_completion_is_critical() {
+    let mut scene = Scene::new();
+    scene.process(10).rows(1..100).patrol();
+    scene.life().state = 'Z';
+    scene.patrol();
+    assert_eq!(scene.severity(ZOMBIE), Some(Critical));
+    assert_eq!(scene.phase(), "failed");
+    assert!(scene.claim("log_silent").is_none());
+}
+
+#[test]
+fn a_process_that_was_never_seen_while_the_log_grows_is_unknown_and_then_dead() {
+    let mut scene = Scene::new();
+    scene.gone(10).rows(1..100).patrol();
+    assert_eq!(scene.severity(UNKNOWN), Some(Unknown));
+    scene.rows(100..110).patrol();
+    assert_eq!(scene.severity(UNKNOWN), Some(Unknown));
+    scene.patrol();
+    assert_eq!(scene.severity(DEAD), Some(Critical));
+    assert!(scene.is_well(UNKNOWN));
+    scene.rows(110..120).patrol();
+    assert_eq!(scene.severity(UNKNOWN), Some(Unknown), "the log goes on: another process writes it");
+    assert!(scene.is_well(DEAD));
+}
+
+#[test]
+fn an_old_log_of_a_process_that_was_never_seen_is_a_death() {
+    let mut scene = Scene::new();
+    scene.gone(10).rows(1..100).written(3 * 3600).patrol();
+    assert_eq!(scene.severity(DEAD), Some(Critical));
+}
+
+#[test]
+fn not_having_looked_is_not_well() {
+    let mut scene = killed();
+    scene.look.process =
+        Observation::Failed { why: "pid file /runs/train.pid: permission denied".to_owned() };
+    scene.patrol();
+    assert_eq!(scene.severity(UNKNOWN), Some(Unknown));
+    assert!(!scene.is_well(DEAD));
+    scene
+        .found(Found::Ambiguous {
+            matches: vec![(1, "python train.py".to_owned()), (2, "python train.py -v".to_owned())],
+        })
+        .patrol();
+    let claim = scene.claim(UNKNOWN).unwrap();
+    assert!(claim.message.contains("1 (python train.py), 2 (python train.py -v)"), "{}", claim.message);
+    assert!(!scene.is_well(DEAD));
+}
+
+#[test]
+fn stuck_in_the_kernel_needs_two_looks_without_movement() {
+    let mut scene = Scene::new();
+    scene.process(10).rows(1..100).patrol();
+    scene.life().state = 'D';
+    scene.works(20.0).patrol();
+    assert_eq!(scene.severity(STUCK), None, "the first look in that state");
+    scene.works(20.0).patrol();
+    assert!(scene.is_well(STUCK), "it moved");
+    scene.patrol();
+    assert_eq!(scene.severity(STUCK), Some(Critical));
+    scene.works(20.0).patrol();
+    assert!(scene.is_well(STUCK));
+}
+
+#[test]
+fn looks_close_together_say_nothing_about_movement() {
+    let mut scene = Scene::new();
+    scene.process(10).rows(1..100);
+    scene.life().state = 'D';
+    for _ in 0..9 {
+        scene.patrol().later(-299);
+        assert_eq!(scene.severity(STUCK), None);
+    }
+    scene.later(2).patrol();
+    assert_eq!(scene.severity(STUCK), Some(Critical), "ten seconds after the first");
+}

@@ -1,0 +1,117 @@
+//! Words: syndromes that the log spells out.
+//!
+//! Steps that go on after a message are the best evidence that it was harmless: what is followed by
+//! rows in the same read was over before it was read, and what is open is over once new rows come.
+
+use super::{Context, Memory};
+use crate::finding::{Claim, Opinion, Scope, Severity, Subject};
+use crate::observe::digest::Hits;
+use crate::observe::process::Found;
+use crate::playbook::{self, Entry};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// The check's name.
+pub const NAME: &str = "words";
+
+/// Rows of progress after a hit that show that the run went on. Fewer may have been buffered
+/// before the crash and written after its message.
+const ROWS_OF_PROGRESS: u64 = 3;
+
+/// What this check remembers.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct WordsMemory {
+    /// Rows since the last hit, by open syndrome.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub rows_since: BTreeMap<String, u64>,
+    /// The file whose rows are the run's numbers; see [`crate::observe::digest::Options::lead`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lead: Option<PathBuf>,
+}
+
+/// Judges the hits that this patrol read, and those that are still open.
+pub fn judge(ctx: &Context<'_>, memory: &mut Memory) -> Vec<Opinion> {
+    let memory = &mut memory.words;
+    let digest = &ctx.look.digest;
+    memory.lead = digest.lead.clone().or(memory.lead.take());
+    let gone = ctx
+        .look
+        .process
+        .known()
+        .is_some_and(|process| match &process.found {
+            Found::Gone { .. } => true,
+            Found::Process(life) => matches!(life.state, 'Z' | 'X'),
+            Found::Ambiguous { .. } => false,
+        });
+    let mut opinions = Vec::new();
+    let mut since = BTreeMap::new();
+    for hits in &digest.hits {
+        let Some(entry) = playbook::entry(&hits.syndrome) else {
+            continue;
+        };
+        let over = hits.rows_after >= ROWS_OF_PROGRESS && !gone;
+        opinions.push(claim(entry, hits, over).holds());
+        since.insert(hits.syndrome.clone(), hits.rows_after);
+    }
+    for subject in ctx.open.iter().filter(|subject| subject.check == NAME) {
+        let rows = match since.get(&subject.syndrome) {
+            Some(rows) => *rows,
+            None => {
+                memory
+                    .rows_since
+                    .get(&subject.syndrome)
+                    .copied()
+                    .unwrap_or(0)
+                    + digest.rows
+            }
+        };
+        if rows >= ROWS_OF_PROGRESS && !gone {
+            since.remove(&subject.syndrome);
+            opinions.push(Opinion::Well(
+                subject.clone(),
+                format!("{rows} rows of progress since"),
+            ));
+        } else {
+            since.insert(subject.syndrome.clone(), rows);
+        }
+    }
+    memory.rows_since = since;
+    opinions
+}
+
+fn claim(entry: &Entry, hits: &Hits, over: bool) -> Claim {
+    let severity = if over { Severity::Info } else { entry.severity };
+    let place = hits.occurrences.first().map_or_else(String::new, |first| {
+        let step = first
+            .step
+            .map_or_else(String::new, |step| format!(", step {step}"));
+        format!(" at line {}{step}", first.line)
+    });
+    let times = if hits.count > 1 {
+        format!(" ({} times)", hits.count)
+    } else {
+        String::new()
+    };
+    let message = format!("{}{place}{times}: \"{}\"", entry.title, hits.quote);
+    let mut claim = Claim::new(
+        Subject::new(NAME, entry.id),
+        Scope::Attempt,
+        severity,
+        message,
+        entry.advice,
+    );
+    claim.role = entry.role;
+    claim.occasion = Some(hits.occasion.clone());
+    claim.occurrences.clone_from(&hits.occurrences);
+    claim.hits = hits.count;
+    claim.over = over;
+    if let Some(first) = hits.occurrences.first() {
+        claim = claim
+            .with("file", first.file.as_str())
+            .with("line", first.line)
+            .with("offset", first.offset);
+    }
+    claim.with("rows_after", hits.rows_after)
+}

@@ -1,0 +1,275 @@
+//! Which attempt a row belongs to, and its step counted through epochs: what one file remembers.
+
+use super::trace::Trace;
+use crate::metrics::{Metric, Row};
+use serde::{Deserialize, Serialize};
+
+/// What reading one file remembers from one patrol to the next. At most some 300 bytes as JSON,
+/// and 600 while a traceback is half read.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct FileContext {
+    /// The epoch that a header line announced.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub epoch: Option<f64>,
+    /// The global step that a header line announced.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub step: Option<f64>,
+    /// Rows so far.
+    pub rows: u64,
+    /// Which start of the run the last row belongs to, from 1; 0 before the first row.
+    pub attempt: u32,
+    /// How surely the name taken for the loss is the training loss: less is surer; 255 is none yet.
+    pub loss_rank: u8,
+    /// The name that was taken for the loss.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub loss_name: String,
+    /// Rows that carried it, up to [`ESTABLISHED`].
+    loss_rows: u8,
+    /// Steps as the attempt counts them.
+    track: Track,
+    /// The next row begins an attempt: the run's process is another one.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    begin: bool,
+    /// An attempt began by the process; a fall of the step in the same read is the same event.
+    #[serde(skip)]
+    begun: bool,
+    /// The unfinished tail that was judged had its row counted.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) tail_counted: bool,
+    /// A Python traceback that is not over yet.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) trace: Option<Trace>,
+    /// The next traceback is an effect of one that was printed before it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) chained: bool,
+}
+
+impl Default for FileContext {
+    fn default() -> Self {
+        Self {
+            epoch: None,
+            step: None,
+            rows: 0,
+            attempt: 0,
+            loss_rank: u8::MAX,
+            loss_name: String::new(),
+            loss_rows: 0,
+            track: Track::default(),
+            begin: false,
+            begun: false,
+            tail_counted: false,
+            trace: None,
+            chained: false,
+        }
+    }
+}
+
+/// Steps within one attempt.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+struct Track {
+    /// Step of the last row, as printed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last: Option<f64>,
+    /// First and highest step since the step last fell.
+    first: f64,
+    top: f64,
+    /// The largest rise from row to row among the recent ones: how far interleaved ranks fall back.
+    rise: f64,
+    /// Steps of the epochs before.
+    base: f64,
+    /// Epoch of the last row.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    epoch: Option<f64>,
+}
+
+/// A name that carried the loss for this many rows stays: a summary at the end of an epoch may have
+/// a name that says more, and is no row of training.
+const ESTABLISHED: u8 = 16;
+
+/// Interleaved ranks and repeated lines fall back by this many rises from row to row, at most.
+const JITTER_RISES: f64 = 2.0;
+
+impl FileContext {
+    /// Which loss this file's rows carry, and whether another may still take its place.
+    #[inline]
+    pub(super) fn election(&self) -> (u8, bool) {
+        (self.loss_rank, self.loss_rows >= ESTABLISHED)
+    }
+
+    /// Takes the name for the training loss.
+    pub(super) fn elect(&mut self, rank: u8, name: &[u8]) {
+        self.loss_rank = rank;
+        self.loss_rows = 0;
+        self.loss_name = String::from_utf8_lossy(name).chars().take(40).collect();
+    }
+
+    /// The run's process is another one: the next row begins an attempt.
+    pub fn begin_attempt(&mut self) {
+        self.begin = self.rows > 0;
+    }
+
+    /// A new read begins: what was said of the process is settled.
+    pub fn begin_read(&mut self) {
+        self.begun = false;
+    }
+
+    /// Counts the row and gives it its epoch, step, attempt and global step.
+    pub(super) fn place(&mut self, row: &mut Row) {
+        let values = &mut row.values;
+        match values.get(Metric::Epoch) {
+            Some(_) => {}
+            None => {
+                if let Some(epoch) = self.epoch {
+                    values.set(Metric::Epoch, epoch);
+                }
+            }
+        }
+        if values.get(Metric::Step).is_none()
+            && let Some(step) = self.step.or(values.get(Metric::Epoch))
+        {
+            values.set(Metric::Step, step);
+        }
+        self.rows += 1;
+        if self.attempt == 0 {
+            self.attempt = 1;
+        }
+        if std::mem::take(&mut self.begin) {
+            self.attempt += 1;
+            self.begun = true;
+            self.track = Track::default();
+        }
+        // Validation lines and timers may count something else; only the loss's own rows are steps.
+        let has_loss = values.get(Metric::Loss).is_some();
+        self.loss_rows = (self.loss_rows + u8::from(has_loss)).min(ESTABLISHED);
+        let counts = has_loss || self.loss_rank == u8::MAX;
+        if let Some(step) = values.get(Metric::Step) {
+            if counts
+                && self.track.advance(step, values.get(Metric::Epoch), values.get(Metric::TotalSteps))
+                && !std::mem::take(&mut self.begun)
+            {
+                self.attempt += 1;
+            }
+            row.global_step = Some(self.track.base + step);
+        }
+        row.attempt = self.attempt;
+    }
+}
+
+impl Track {
+    /// Takes the next step; true where it fell back and an attempt begins.
+    fn advance(&mut self, step: f64, epoch: Option<f64>, total: Option<f64>) -> bool {
+        let Some(last) = self.last.replace(step) else {
+            *self = Self { last: Some(step), first: step, top: step, epoch, ..Self::default() };
+            return false;
+        };
+        let earlier = self.epoch;
+        self.epoch = epoch.or(earlier);
+        if step >= last {
+            self.rise = if step > last { (step - last).max(self.rise / 2.0) } else { self.rise };
+            self.top = self.top.max(step);
+            return false;
+        }
+        let new_epoch =
+            matches!((earlier, epoch), (Some(earlier), Some(epoch)) if epoch > earlier && epoch != step);
+        let complete =
+            total.is_some_and(|total| total > 0.0 && self.top >= 0.9 * total && step <= 0.1 * total);
+        if new_epoch
+            || complete && !matches!((earlier, epoch), (Some(earlier), Some(epoch)) if epoch < earlier)
+        {
+            // A restart from the step's lowest value; a resumed global step goes on instead.
+            self.base += total.filter(|total| *total >= self.top).unwrap_or(self.top);
+            (self.first, self.top) = (step, step);
+            return false;
+        }
+        let restarted = step <= self.first && self.top > self.first + self.rise;
+        if self.top - step <= JITTER_RISES * self.rise && !restarted {
+            return false;
+        }
+        *self = Self { last: Some(step), first: step, top: step, epoch: self.epoch, ..Self::default() };
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Attempts and global steps of rows given as (step, epoch, total).
+    fn walk(rows: &[(f64, Option<f64>, Option<f64>)]) -> Vec<(u32, f64)> {
+        let mut context = FileContext::default();
+        rows.iter().map(|row| step(&mut context, *row)).collect()
+    }
+
+    fn step(context: &mut FileContext, (step, epoch, total): (f64, Option<f64>, Option<f64>)) -> (u32, f64) {
+        let mut row = Row::default();
+        for (metric, value) in [
+            (Metric::Step, Some(step)),
+            (Metric::Epoch, epoch),
+            (Metric::TotalSteps, total),
+            (Metric::Loss, Some(1.0)),
+        ] {
+            if let Some(value) = value {
+                row.values.set(metric, value);
+            }
+        }
+        context.place(&mut row);
+        (row.attempt, row.global_step.unwrap())
+    }
+
+    fn plain(steps: &[f64]) -> Vec<u32> {
+        walk(&steps.iter().map(|step| (*step, None, None)).collect::<Vec<_>>())
+            .into_iter()
+            .map(|(attempt, _)| attempt)
+            .collect()
+    }
+
+    #[test]
+    fn a_step_that_falls_back_begins_an_attempt() {
+        assert_eq!(plain(&[10.0, 20.0, 30.0, 40.0, 10.0, 20.0]), [1, 1, 1, 1, 2, 2]);
+        assert_eq!(plain(&[100.0, 110.0, 120.0, 130.0, 140.0, 100.0]), [1, 1, 1, 1, 1, 2]);
+        assert_eq!(plain(&[1000.0, 1001.0, 1002.0, 900.0, 901.0]), [1, 1, 1, 2, 2]);
+    }
+
+    #[test]
+    fn interleaved_ranks_are_one_attempt() {
+        assert_eq!(plain(&[0.0, 0.0, 10.0, 0.0, 10.0, 20.0, 10.0, 30.0, 20.0, 30.0]), [1; 10]);
+    }
+
+    #[test]
+    fn a_new_epoch_is_no_attempt_and_goes_on_counting() {
+        let rows = [
+            (1.0, Some(1.0), None),
+            (50.0, Some(1.0), None),
+            (1.0, Some(2.0), None),
+            (50.0, Some(2.0), None),
+        ];
+        assert_eq!(walk(&rows), [(1, 1.0), (1, 50.0), (1, 51.0), (1, 100.0)]);
+        let rows = [
+            (1.0, None, Some(60.0)),
+            (60.0, None, Some(60.0)),
+            (1.0, None, Some(60.0)),
+            (2.0, None, Some(60.0)),
+        ];
+        assert_eq!(walk(&rows), [(1, 1.0), (1, 60.0), (1, 61.0), (1, 62.0)]);
+    }
+
+    #[test]
+    fn another_process_begins_an_attempt_and_its_fall_back_is_not_a_second_one() {
+        let mut context = FileContext::default();
+        for number in 1..10 {
+            step(&mut context, (f64::from(number), None, None));
+        }
+        context.begin_read();
+        context.begin_attempt();
+        assert_eq!(step(&mut context, (10.0, None, None)).0, 2);
+        assert_eq!(step(&mut context, (11.0, None, None)).0, 2);
+        assert_eq!(step(&mut context, (12.0, None, None)).0, 2);
+        assert_eq!(step(&mut context, (1.0, None, None)).0, 2, "the same restart");
+        context.begin_read();
+        assert_eq!(step(&mut context, (2.0, None, None)).0, 2);
+        assert_eq!(step(&mut context, (3.0, None, None)).0, 2);
+        assert_eq!(step(&mut context, (1.0, None, None)).0, 3, "a later one");
+    }
+}

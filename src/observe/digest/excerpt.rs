@@ -1,0 +1,57 @@
+//! What is shown of a record: printable, and short.
+
+use crate::metrics::text::clean;
+use std::ops::Range;
+
+/// Longest text of an occurrence, bytes.
+const TEXT: usize = 300;
+/// Of these, how many may stand before the hit.
+const BEFORE: usize = 100;
+/// Longest quote in a message, bytes.
+const QUOTE: usize = 160;
+
+/// The record without escape sequences. One of which `judged` bytes were judged before stays as it
+/// is: its offsets count.
+pub(super) fn plain<'a>(record: &'a [u8], judged: usize, into: &'a mut Vec<u8>) -> &'a [u8] {
+    if judged > 0 || !clean::is_dirty(record) {
+        return record;
+    }
+    clean::clean(record, into);
+    into
+}
+
+/// At most 300 bytes around the hit, without control characters and escape sequences.
+pub(super) fn around(record: &[u8], hit: &Range<usize>) -> String {
+    let from = if record.len() <= TEXT {
+        0
+    } else {
+        hit.start.saturating_sub(BEFORE)
+    };
+    let mut plain = Vec::new();
+    clean::clean(&record[from..record.len().min(from + 4 * TEXT)], &mut plain);
+    printable(&plain, TEXT)
+}
+
+/// The record from the hit on, for a message.
+pub(super) fn quote(record: &[u8], hit: &Range<usize>) -> String {
+    let from = if hit.start < QUOTE / 2 && record.len() < QUOTE {
+        0
+    } else {
+        hit.start
+    };
+    printable(&record[from..record.len().min(from + 4 * QUOTE)], QUOTE)
+}
+
+fn printable(bytes: &[u8], most: usize) -> String {
+    let mut text = String::new();
+    for letter in String::from_utf8_lossy(bytes).chars() {
+        let letter = if letter.is_control() { ' ' } else { letter };
+        if text.len() + letter.len_utf8() > most {
+            break;
+        }
+        if letter != ' ' || !text.ends_with(' ') {
+            text.push(letter);
+        }
+    }
+    text.trim().to_owned()
+}

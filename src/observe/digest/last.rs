@@ -1,0 +1,56 @@
+//! The last lines of a log.
+
+use super::excerpt;
+use crate::finding::Occurrence;
+
+/// Bytes of a file's end that are kept: three lines of the usual length, and bars.
+const KEPT: usize = 4096;
+/// Lines that are shown.
+const LINES: usize = 3;
+
+/// The end of what was read of a file.
+#[derive(Debug, Default)]
+pub(super) struct LastBlock {
+    bytes: Vec<u8>,
+    /// Offset and line of the position behind the last byte.
+    offset: u64,
+    line: u64,
+}
+
+impl LastBlock {
+    /// Keeps the end of the next block, which ends at `offset` in line `line`.
+    pub(super) fn keep(&mut self, block: &[u8], offset: u64, line: u64) {
+        let new = &block[block.len().saturating_sub(KEPT)..];
+        let excess = (self.bytes.len() + new.len())
+            .saturating_sub(KEPT)
+            .min(self.bytes.len());
+        self.bytes.drain(..excess);
+        self.bytes.extend_from_slice(new);
+        (self.offset, self.line) = (offset, line);
+    }
+
+    /// The last lines with anything printable in them, oldest first.
+    pub(super) fn lines(&self, file: &str) -> Vec<Occurrence> {
+        let mut lines = Vec::new();
+        let (mut end, mut line) = (self.bytes.len(), self.line);
+        while lines.len() < LINES && end > 0 {
+            let start =
+                memchr::memrchr2(b'\n', b'\r', &self.bytes[..end]).map_or(0, |found| found + 1);
+            let text = excerpt::around(&self.bytes[start..end], &(0..0));
+            if !text.is_empty() {
+                let offset = self.offset - (self.bytes.len() - start) as u64;
+                lines.push(Occurrence {
+                    file: file.to_owned(),
+                    line,
+                    offset,
+                    step: None,
+                    text,
+                });
+            }
+            end = start.saturating_sub(1);
+            line = line.saturating_sub(u64::from(start > 0 && self.bytes[start - 1] == b'\n'));
+        }
+        lines.reverse();
+        lines
+    }
+}

@@ -1,0 +1,240 @@
+//! Bytes into blocks: whole records in one reused buffer, whatever the length of a record.
+//!
+//! A record ends with `\n`, or with a `\r` that a byte other than `\n` follows; a `\r` at the very
+//! end is undecided. A record longer than the buffer is delivered in pieces as it comes, so that
+//! neither memory nor the work of the next patrol grows with it: the offset is then saved
+//! [`OVERLAP`] bytes before the end of the last piece and these bytes are delivered again, marked
+//! as judged, so that a pattern split by two patrols is still seen whole.
+
+use super::memory::{FileMemory, HEAD, MARKER, print_of};
+use super::open::Stat;
+use super::{Block, Part, Sink, Source};
+use crate::metrics::text::FileContext;
+use memchr::{memchr_iter, memchr2, memrchr2};
+use std::io::{self, Read};
+use std::ops::Range;
+use std::path::Path;
+use std::time::Instant;
+
+/// Bytes read at once. It stays in the second-level cache, so that a sink finds its block there.
+pub(super) const BUFFER: usize = 256 * 1024;
+/// Bytes of an over-long record that are delivered again to the next patrol: more than any
+/// pattern is long.
+const OVERLAP: usize = 4096;
+
+/// How far a content was read, with all that is needed to go on.
+#[derive(Debug, Default)]
+pub(super) struct Position {
+    /// The next byte to deliver.
+    pub offset: u64,
+    /// The offset when this patrol began with it.
+    pub begun_at: u64,
+    /// `\n` before the offset.
+    pub lines: u64,
+    /// Up to where the record at the offset was judged.
+    pub judged: u64,
+    /// The offset is inside an over-long record.
+    pub inside: bool,
+    /// An earlier patrol came this far.
+    pub known: bool,
+    /// The file is as the previous patrol left it.
+    pub unchanged: bool,
+    /// The first bytes of the content, at most [`HEAD`] of them and none behind the offset.
+    pub head: Vec<u8>,
+    /// The bytes before the offset.
+    pub recent: Vec<u8>,
+    /// The sink's own memory.
+    pub context: FileContext,
+}
+
+impl Position {
+    fn remember(&mut self, bytes: &[u8]) {
+        const KEEP: usize = MARKER + OVERLAP;
+        let missing = HEAD.saturating_sub(self.head.len()).min(bytes.len());
+        self.head.extend_from_slice(&bytes[..missing]);
+        self.recent.extend_from_slice(&bytes[bytes.len().saturating_sub(KEEP)..]);
+        self.recent.drain(..self.recent.len().saturating_sub(KEEP));
+    }
+
+    /// Writes down where to go on and by what to know the place again; `tail` is what follows the offset.
+    pub(super) fn store(self, entry: &mut FileMemory, stat: Stat, tail: &[u8]) {
+        let back =
+            if self.inside && self.offset > self.begun_at { OVERLAP.min(self.recent.len()) } else { 0 };
+        let (before, again) = self.recent.split_at(self.recent.len() - back);
+        let tail = if back > 0 { again } else { tail };
+        entry.stat = stat;
+        entry.offset = self.offset - back as u64;
+        entry.lines = self.lines;
+        entry.judged = if back > 0 { self.judged.max(self.offset) } else { self.judged };
+        entry.inside = self.inside;
+        entry.head = print_of(&self.head);
+        entry.marker = print_of(&before[before.len().saturating_sub(MARKER)..]);
+        entry.tail = print_of(&tail[..tail.len().min(MARKER)]);
+        entry.missing_since = None;
+        entry.context = self.context;
+    }
+}
+
+/// Where the bytes come from, for the sink.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Place<'a> {
+    pub index: usize,
+    pub path: &'a Path,
+}
+
+/// How reading ended.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// At the end of the bytes; so many of them are an unfinished tail.
+    Done(usize),
+    /// The time was up.
+    Stopped,
+}
+
+/// Reads, cuts and hands over.
+pub(super) struct Pump<'a> {
+    sink: &'a mut dyn Sink,
+    deadline: Instant,
+    buffer: Vec<u8>,
+    /// Bytes handed over by this patrol that no earlier patrol judged.
+    pub bytes: u64,
+    begun: bool,
+}
+
+impl<'a> Pump<'a> {
+    pub(super) fn new(sink: &'a mut dyn Sink, deadline: Instant) -> Self {
+        Self { sink, deadline, buffer: Vec::new(), bytes: 0, begun: false }
+    }
+
+    /// Whether the time is up. A patrol makes some progress however late it is, or a backlog would
+    /// never end.
+    pub(super) fn late(&self) -> bool {
+        self.begun && Instant::now() >= self.deadline
+    }
+
+    /// Delivers all whole records of `from`, which stands at the position. After an error what was
+    /// whole is delivered, and the position is sound.
+    pub(super) fn run(
+        &mut self,
+        from: &mut dyn Read,
+        place: Place<'_>,
+        position: &mut Position,
+    ) -> io::Result<End> {
+        self.buffer.resize(BUFFER, 0);
+        let mut filled = 0;
+        loop {
+            let ended = loop {
+                if filled == BUFFER {
+                    break None;
+                }
+                match from.read(&mut self.buffer[filled..]) {
+                    Ok(0) => break Some(Ok(())),
+                    Ok(n) => filled += n,
+                    Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                    Err(e) => break Some(Err(e)),
+                }
+            };
+            let done = self.cut(filled, place, position);
+            self.buffer.copy_within(done..filled, 0);
+            filled -= done;
+            match ended {
+                Some(result) => return result.map(|()| End::Done(filled)),
+                None if self.late() => return Ok(End::Stopped),
+                None => {}
+            }
+        }
+    }
+
+    /// Delivers what is decided of the buffer's first bytes and says how many they were.
+    fn cut(&mut self, filled: usize, place: Place<'_>, position: &mut Position) -> usize {
+        let mut done = 0;
+        if position.inside
+            && let Some(end) = first_end(&self.buffer[..filled])
+        {
+            position.inside = false;
+            self.advance(0..end, Part::LastPiece, place, position);
+            done = end;
+        }
+        if !position.inside {
+            // Record by record until the head is whole: see `Source::head`.
+            while position.offset < HEAD as u64
+                && let Some(end) = first_end(&self.buffer[done..filled])
+            {
+                self.advance(done..done + end, Part::Whole, place, position);
+                done += end;
+            }
+            let end = done + last_end(&self.buffer[done..filled]);
+            if end > done {
+                self.advance(done..end, Part::Whole, place, position);
+                done = end;
+            }
+        }
+        if done == 0 && filled == BUFFER {
+            done = filled - usize::from(self.buffer[filled - 1] == b'\r');
+            position.inside = true;
+            self.advance(0..done, Part::Piece, place, position);
+        }
+        done
+    }
+
+    fn advance(&mut self, range: Range<usize>, part: Part, place: Place<'_>, position: &mut Position) {
+        position.remember(&self.buffer[range.clone()]);
+        let head = position.head.clone();
+        self.deliver(range.clone(), part, place, position, &head);
+        let bytes = &self.buffer[range];
+        position.offset += bytes.len() as u64;
+        position.lines += memchr_iter(b'\n', bytes).count() as u64;
+    }
+
+    /// Has the unfinished tail, the buffer's first `length` bytes, judged as far as it was not.
+    pub(super) fn judge(&mut self, length: usize, place: Place<'_>, position: &mut Position) {
+        let end = position.offset + length as u64;
+        if length == 0 || position.judged >= end {
+            return;
+        }
+        let mut head = position.head.clone();
+        head.extend_from_slice(&self.buffer[..length.min(HEAD - head.len())]);
+        self.deliver(0..length, Part::Tail, place, position, &head);
+        position.judged = end;
+    }
+
+    fn deliver(
+        &mut self,
+        range: Range<usize>,
+        part: Part,
+        place: Place<'_>,
+        position: &mut Position,
+        head: &[u8],
+    ) {
+        let bytes = &self.buffer[range];
+        let judged = position.judged.saturating_sub(position.offset).min(bytes.len() as u64);
+        let head = format!("{:016x}", print_of(head).0);
+        let source = Source { index: place.index, path: place.path, head: &head, judged };
+        let block = Block { bytes, offset: position.offset, line: position.lines + 1, part };
+        self.sink.block(&source, &mut position.context, &block);
+        self.bytes += bytes.len() as u64 - judged;
+        self.begun = true;
+    }
+
+    /// What the last run left in the buffer.
+    pub(super) fn tail(&self, length: usize) -> &[u8] {
+        &self.buffer[..length]
+    }
+}
+
+/// Behind the first record end; `None` where there is none or it is undecided.
+fn first_end(bytes: &[u8]) -> Option<usize> {
+    let at = memchr2(b'\n', b'\r', bytes)?;
+    match (bytes[at], bytes.get(at + 1)) {
+        (b'\n', _) => Some(at + 1),
+        (_, Some(b'\n')) => Some(at + 2),
+        (_, Some(_)) => Some(at + 1),
+        (_, None) => None,
+    }
+}
+
+/// Behind the last record end that is decided; 0 where there is none.
+fn last_end(bytes: &[u8]) -> usize {
+    let decided = bytes.strip_suffix(b"\r").unwrap_or(bytes);
+    memrchr2(b'\n', b'\r', decided).map_or(0, |at| at + 1)
+}

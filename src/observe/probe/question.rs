@@ -1,0 +1,146 @@
+//! What can be asked, and how it is answered.
+
+use crate::config::{CheckpointSpec, ProcessSpec};
+use crate::observe::Observation;
+use crate::observe::checkpoint::{self, CheckpointFacts};
+use crate::observe::disk::{self, DiskFacts, Purpose};
+use crate::observe::process::{self, Identity, ProcessFacts};
+use serde::{Deserialize, Serialize};
+use std::ffi::OsString;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+/// Something that may block for ever. Paths are bytes on the wire as well.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "made by the functions below, which say what they are")]
+pub enum Question {
+    Log(OsString),
+    Disk(OsString, Purpose),
+    Checkpoints { dir: Option<OsString>, pattern: Option<String>, log: Option<OsString> },
+    Pid(i32, Option<Identity>),
+    PidFile(OsString, Option<Identity>),
+    Match(String, Option<Identity>),
+}
+
+/// An answer. A question without one is answered by `Failed` in its kind.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Answer {
+    /// The log can be opened, or fails at once: reading it will not block, and says what is wrong.
+    Log(Observation<()>),
+    /// One file system.
+    Disk(Observation<DiskFacts>),
+    /// The checkpoints.
+    Checkpoints(Observation<CheckpointFacts>),
+    /// The process.
+    Process(Observation<ProcessFacts>),
+}
+
+impl Question {
+    /// Whether the log (a path or a glob) answers to open, fstat and the read of a byte.
+    pub fn log(path: &Path) -> Self {
+        Self::Log(path.into())
+    }
+
+    /// How full the file system of a path is.
+    pub fn disk(path: &Path, purpose: Purpose) -> Self {
+        Self::Disk(path.into(), purpose)
+    }
+
+    /// Which checkpoints there are; see [`checkpoint::read`].
+    pub fn checkpoints(spec: Option<&CheckpointSpec>, log: Option<&Path>) -> Self {
+        Self::Checkpoints {
+            dir: spec.map(|spec| spec.dir.clone().into()),
+            pattern: spec.and_then(|spec| spec.pattern.clone()),
+            log: log.map(Into::into),
+        }
+    }
+
+    /// Who the run's process is; see [`process::read`].
+    pub fn process(spec: &ProcessSpec, known: Option<&Identity>) -> Self {
+        let known = known.cloned();
+        match spec {
+            ProcessSpec::Pid(pid) => Self::Pid(*pid, known),
+            ProcessSpec::PidFile(path) => Self::PidFile(path.into(), known),
+            ProcessSpec::Match(regex) => Self::Match(regex.clone(), known),
+        }
+    }
+
+    /// What is asked, for people and as the key of what is stuck.
+    pub fn what(&self) -> String {
+        let shown = |path: &OsString| path.to_string_lossy().into_owned();
+        match self {
+            Self::Log(path) => format!("log {}", shown(path)),
+            Self::Disk(path, _) => format!("disk {}", shown(path)),
+            Self::Checkpoints { dir, log, .. } => {
+                format!("checkpoints {}", dir.as_ref().or(log.as_ref()).map(shown).unwrap_or_default())
+            }
+            Self::Pid(pid, _) => format!("process {pid}"),
+            Self::PidFile(path, _) => format!("process of {}", shown(path)),
+            Self::Match(regex, _) => format!("process matching /{regex}/"),
+        }
+    }
+
+    /// The answer where there is none.
+    pub(super) fn failed(&self, why: &str) -> Answer {
+        let why = format!("{}: {why}", self.what());
+        match self {
+            Self::Log(_) => Answer::Log(Observation::Failed { why }),
+            Self::Disk(..) => Answer::Disk(Observation::Failed { why }),
+            Self::Checkpoints { .. } => Answer::Checkpoints(Observation::Failed { why }),
+            Self::Pid(..) | Self::PidFile(..) | Self::Match(..) => {
+                Answer::Process(Observation::Failed { why })
+            }
+        }
+    }
+
+    /// Looks. May block for ever.
+    pub(super) fn answer(self) -> Answer {
+        match self {
+            Self::Log(path) => {
+                touch(Path::new(&path));
+                Answer::Log(Observation::Known(()))
+            }
+            Self::Disk(path, purpose) => {
+                let mut answer = disk::read(Path::new(&path), purpose);
+                if let Observation::Known(facts) = &mut answer {
+                    // Facts go through JSON, where a path is text.
+                    facts.path = PathBuf::from(path.to_string_lossy().into_owned());
+                }
+                Answer::Disk(answer)
+            }
+            Self::Checkpoints { dir, pattern, log } => {
+                let spec = dir.map(|dir| CheckpointSpec { dir: dir.into(), pattern });
+                Answer::Checkpoints(checkpoint::read(spec.as_ref(), log.as_deref().map(Path::new)))
+            }
+            Self::Pid(pid, known) => Answer::Process(process::read(&ProcessSpec::Pid(pid), known.as_ref())),
+            Self::PidFile(path, known) => {
+                Answer::Process(process::read(&ProcessSpec::PidFile(path.into()), known.as_ref()))
+            }
+            Self::Match(regex, known) => {
+                Answer::Process(process::read(&ProcessSpec::Match(regex), known.as_ref()))
+            }
+        }
+    }
+}
+
+/// Opens a log, or all that a glob names, and reads a byte. What goes wrong here goes wrong again
+/// when the log is read, and is told there.
+fn touch(path: &Path) {
+    let name = path.to_string_lossy();
+    if path.exists() || !name.contains(['*', '?', '[']) {
+        return touch_file(path);
+    }
+    for member in glob::glob(&name).into_iter().flatten().flatten() {
+        touch_file(&member);
+    }
+}
+
+/// Only a regular file is opened: a FIFO would wait for a writer.
+fn touch_file(path: &Path) {
+    if std::fs::metadata(path).is_ok_and(|metadata| metadata.is_file())
+        && let Ok(mut file) = std::fs::File::open(path)
+    {
+        drop(file.metadata());
+        drop(file.read(&mut [0]));
+    }
+}

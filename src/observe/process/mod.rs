@@ -1,0 +1,226 @@
+//! The run's process: who it is, whether it lives, and whether it does anything.
+
+#[cfg(target_os = "linux")]
+mod matching;
+#[cfg(target_os = "linux")]
+mod proc;
+
+use super::Observation;
+use crate::config::ProcessSpec;
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+/// What makes a process the same process: a pid alone is reused.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Identity {
+    /// Process id.
+    pub pid: i32,
+    /// Start time in clock ticks since boot, `/proc/PID/stat` field 22.
+    pub start_ticks: u64,
+    /// The boot in which it started.
+    pub boot_id: String,
+}
+
+/// What was found when the run's process was looked for.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ProcessFacts {
+    /// How it was looked for: `pid 1234`, `pid file train.pid`, `match /train.py/`.
+    pub how: String,
+    /// What was found.
+    pub found: Found,
+}
+
+/// What was found.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Found {
+    /// A process, in whatever state.
+    Process(Life),
+    /// None, with the reason: `no process 1234`, `pid 1234 of train.pid now is 'bash', which started later than the file was written`.
+    Gone {
+        /// The pid that was looked for, where one was named.
+        pid: Option<i32>,
+        /// For people.
+        why: String,
+    },
+    /// Several unrelated ones.
+    Ambiguous {
+        /// Their pids and command lines, at most 10.
+        matches: Vec<(i32, String)>,
+    },
+}
+
+/// A process as it was seen.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Life {
+    /// Who it is.
+    pub identity: Identity,
+    /// State letter of `/proc/PID/stat`: R S D Z T t X I.
+    pub state: char,
+    /// When it started.
+    pub started: DateTime<Utc>,
+    /// Its command line, at most 300 characters.
+    pub command: String,
+    /// User and system CPU seconds of the whole process tree so far (children that were waited for included).
+    pub cpu_s: f64,
+    /// Bytes read and written by the whole tree so far (`rchar` + `wchar`), where `/proc/PID/io` may be read.
+    pub io_bytes: Option<u64>,
+    /// Resident memory of the whole tree, bytes.
+    pub resident_bytes: u64,
+    /// How many processes the tree has.
+    pub processes: usize,
+}
+
+/// Looks for the run's process. `known` is who it was at an earlier look: a pid that now is another
+/// process is gone, and one that was believed once needs no second proof.
+#[cfg(target_os = "linux")]
+pub fn read(spec: &ProcessSpec, known: Option<&Identity>) -> Observation<ProcessFacts> {
+    let how = match spec {
+        ProcessSpec::Pid(pid) => format!("pid {pid}"),
+        ProcessSpec::PidFile(path) => format!("pid file {}", path.display()),
+        ProcessSpec::Match(regex) => format!("match /{regex}/"),
+    };
+    let found = match spec {
+        ProcessSpec::Pid(pid) => by_pid(*pid, known),
+        ProcessSpec::PidFile(path) => by_pid_file(path, known),
+        ProcessSpec::Match(regex) => by_match(regex, known),
+    };
+    match found {
+        Ok(found) => Observation::Known(ProcessFacts { how, found }),
+        Err(why) => Observation::Failed { why: format!("{how}: {why}") },
+    }
+}
+
+/// Looks for the run's process: only Linux tells what is needed.
+#[cfg(not(target_os = "linux"))]
+pub fn read(_spec: &ProcessSpec, _known: Option<&Identity>) -> Observation<ProcessFacts> {
+    Observation::Failed { why: "no /proc on this platform".to_owned() }
+}
+
+#[cfg(target_os = "linux")]
+pub use proc::{boot_id, start_ticks};
+
+/// Nothing is known of this boot on a platform without /proc.
+#[cfg(not(target_os = "linux"))]
+pub fn boot_id() -> String {
+    String::new()
+}
+
+/// Start time of a living process; never known on a platform without /proc.
+#[cfg(not(target_os = "linux"))]
+pub fn start_ticks(_pid: i32) -> Option<u64> {
+    None
+}
+
+#[cfg(target_os = "linux")]
+mod search {
+    use super::{Found, Identity, matching, proc};
+    use std::io::Read;
+    use std::path::Path;
+    use std::time::{Duration, SystemTime};
+
+    /// A pid file is written just after its process starts. Both times are whole clock ticks of
+    /// different clocks, the boot time whole seconds: this much later is still before.
+    const PID_FILE_SLACK: Duration = Duration::from_secs(2);
+
+    /// A pid and a newline; what is longer is no pid file.
+    const PID_FILE_BYTES: u64 = 64;
+
+    pub(super) fn by_pid(pid: i32, known: Option<&Identity>) -> Result<Found, String> {
+        let Some(stat) = proc::Stat::read(pid)? else {
+            return Ok(Found::Gone { pid: Some(pid), why: format!("no process {pid}") });
+        };
+        let identity = stat.identity();
+        match known {
+            Some(known) if known.pid == pid && *known != identity => Ok(Found::Gone {
+                pid: Some(pid),
+                why: format!("pid {pid} now is {}, another process than the one seen before", stat.name()),
+            }),
+            _ => proc::life(&stat, &proc::descendants(pid)).map(Found::Process),
+        }
+    }
+
+    pub(super) fn by_pid_file(path: &Path, known: Option<&Identity>) -> Result<Found, String> {
+        let gone = |pid, why| Ok(Found::Gone { pid, why });
+        let (pid, written) = match read_pid_file(path) {
+            Ok(read) => read,
+            Err(PidFile::Missing) => {
+                return gone(None, format!("pid file {} does not exist", path.display()));
+            }
+            Err(PidFile::Bad(why)) => return Err(why),
+        };
+        let Some(stat) = proc::Stat::read(pid)? else {
+            return gone(Some(pid), format!("no process {pid}"));
+        };
+        let believed = known.is_some_and(|known| *known == stat.identity());
+        let started = proc::started(&stat)?;
+        if !believed && started > written + PID_FILE_SLACK {
+            let why = format!(
+                "pid {pid} of {} now is {}, which started later than the file was written",
+                path.display(),
+                stat.name()
+            );
+            return gone(Some(pid), why);
+        }
+        proc::life(&stat, &proc::descendants(pid)).map(Found::Process)
+    }
+
+    enum PidFile {
+        Missing,
+        Bad(String),
+    }
+
+    fn read_pid_file(path: &Path) -> Result<(i32, SystemTime), PidFile> {
+        let io = |error: std::io::Error| match error.kind() {
+            std::io::ErrorKind::NotFound => PidFile::Missing,
+            _ => PidFile::Bad(error.to_string()),
+        };
+        let metadata = std::fs::metadata(path).map_err(io)?;
+        if !metadata.is_file() {
+            return Err(PidFile::Bad("not a regular file".to_owned()));
+        }
+        let mut text = Vec::new();
+        let file = std::fs::File::open(path).map_err(io)?;
+        file.take(PID_FILE_BYTES).read_to_end(&mut text).map_err(io)?;
+        let text = String::from_utf8_lossy(&text);
+        let pid =
+            text.split_whitespace().next().and_then(|word| word.parse::<i32>().ok()).filter(|pid| *pid > 0);
+        let quoted: String = text.chars().filter(|c| !c.is_control()).take(20).collect();
+        let pid = pid.ok_or_else(|| PidFile::Bad(format!("it holds no process id but '{quoted}'")))?;
+        Ok((pid, metadata.modified().map_err(io)?))
+    }
+
+    pub(super) fn by_match(regex: &str, known: Option<&Identity>) -> Result<Found, String> {
+        let regex = regex::bytes::Regex::new(regex).map_err(|error| error.to_string())?;
+        let table = matching::Table::read()?;
+        let mut roots = table.roots(&regex);
+        let found = match roots.len() {
+            1 => roots.pop(),
+            // A zombie has no command line any more, and a process may rename itself.
+            0 => known.map(|known| known.pid),
+            _ => {
+                let matches = roots.into_iter().take(10).map(|pid| (pid, table.command(pid))).collect();
+                return Ok(Found::Ambiguous { matches });
+            }
+        };
+        let why = format!("no process matches /{regex}/");
+        let Some(pid) = found else {
+            return Ok(Found::Gone { pid: None, why });
+        };
+        match proc::Stat::read(pid)? {
+            Some(stat)
+                if !table.is_match(pid, &regex) && known.is_none_or(|known| *known != stat.identity()) =>
+            {
+                Ok(Found::Gone { pid: Some(pid), why })
+            }
+            Some(stat) => proc::life(&stat, &table.descendants(pid)).map(Found::Process),
+            None => Ok(Found::Gone { pid: Some(pid), why }),
+        }
+    }
+}
+#[cfg(target_os = "linux")]
+use search::{by_match, by_pid, by_pid_file};
+
+#[cfg(test)]
+#[cfg(target_os = "linux")]
+mod tests;
