@@ -112,7 +112,7 @@ fn a_bar_of_carriage_returns_is_read_record_by_record_and_counts_as_one_line() {
     log.rows_written += 100;
     log.expect_all_taken_once();
     assert_eq!(log.occurrences[0]["line"], 1);
-    assert_eq!(log.occurrences[0]["step"], 60);
+    assert_eq!(log.occurrences[0]["step"].as_f64(), Some(60.0));
 }
 
 #[test]
