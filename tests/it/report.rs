@@ -40,7 +40,7 @@ fn json_reports_of_all_sorts_keep_the_schema() {
     scene.write("other.log", "x\n");
     documents.push(json(&scene, &["--log", "other.log", "--name", "demo"]));
     assert!(documents[7].contains("\"error\":"), "a run that could not be patrolled: {}", documents[7]);
-    scene.write("two/trainguard.yaml", "runs:\n  - {name: a, log: a.log, total_steps: 100}\n  - {name: b}\ntraining: {loss_nan_action: stop}\n");
+    scene.write("two/trainguard.yaml", "runs:\n  - {name: a, log: a.log, total_steps: 100}\n  - {name: b, process: {pid: 1}}\ntraining: {loss_nan_action: stop}\n");
     scene.write("two/a.log", healthy(0, 20));
     documents.push(json(&scene, &["--config", "two"]));
     let said = python(VALIDATE, &documents.join("\0"));
