@@ -1,1 +1,83 @@
-fn main() {}
+//! How fast a log is read: `cargo bench`. The figures of the README come from here and from whole
+//! processes, on logs that are made up on the spot.
+
+#![allow(missing_docs, reason = "criterion's macros make public functions")]
+
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use std::fmt::Write;
+use std::hint::black_box;
+use std::path::Path;
+use trainguard::metrics::numbers::Numbers;
+use trainguard::metrics::text::{Extractor, FileContext};
+use trainguard::observe::digest::{Digest, Options};
+use trainguard::observe::log::{Block, Part, Sink, Source};
+use trainguard::playbook;
+
+/// A log of nanoGPT-like lines and Hugging Face dictionaries in turn, some 1 MiB.
+fn mixed_log() -> String {
+    let mut text = String::new();
+    let mut step = 0u32;
+    while text.len() < 1 << 20 {
+        step += 1;
+        let wave = f64::from(step).sin();
+        let _ = writeln!(
+            text,
+            "iter {step}: loss {:.4}, time {:.2}ms, mfu {:.2}%",
+            3.0 + wave,
+            350.0 + 100.0 * wave,
+            40.0 + wave
+        );
+        let _ = writeln!(
+            text,
+            "{{'loss': {:.4}, 'grad_norm': {}, 'learning_rate': {:e}, 'epoch': {:.2}}}",
+            3.0 - wave,
+            1.5 + wave,
+            1e-4 * (1.1 + wave),
+            f64::from(step) / 1e4
+        );
+    }
+    text
+}
+
+/// What stands between the rows: text without numbers of training.
+fn talk() -> String {
+    "2024-10-15 15:58:28,190 - INFO - Loading dataset shard 17 of 64 from /data/shards/part-00017.parquet\n"
+        .repeat(10_000)
+}
+
+fn scanning(criterion: &mut Criterion) {
+    let (log, talk) = (mixed_log(), talk());
+    let mut group = criterion.benchmark_group("scanning");
+    for (name, text) in [("rows", &log), ("talk", &talk)] {
+        group.throughput(Throughput::Bytes(text.len() as u64));
+        group.bench_function(name, |bencher| {
+            bencher.iter(|| {
+                let (mut extractor, mut context) = (Extractor::default(), FileContext::default());
+                let (mut at, mut rows) = (0, 0u64);
+                while at < text.len() {
+                    let (end, row) = extractor.read(&mut context, text.as_bytes(), at, 1, 0);
+                    rows += u64::from(row);
+                    at = end.next;
+                }
+                black_box(rows)
+            });
+        });
+    }
+    group.throughput(Throughput::Bytes(log.len() as u64));
+    group.bench_function("literals", |bencher| {
+        bencher.iter(|| black_box(playbook::candidates(log.as_bytes())));
+    });
+    group.bench_function("digest", |bencher| {
+        bencher.iter(|| {
+            let mut digest = Digest::new(Numbers::default(), Options::default());
+            let source = Source { index: 0, path: Path::new("train.log"), head: "", judged: 0 };
+            let block = Block { bytes: log.as_bytes(), offset: 0, line: 1, part: Part::Whole };
+            digest.block(&source, &mut FileContext::default(), &block);
+            black_box(digest.finish())
+        });
+    });
+    group.finish();
+}
+
+criterion_group!(benches, scanning);
+criterion_main!(benches);

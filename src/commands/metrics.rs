@@ -5,6 +5,7 @@ use crate::error::{Error, Result};
 use crate::finding::Severity;
 use crate::metrics::text::{Extractor, FileContext, records};
 use crate::metrics::{Metric, Row};
+use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{self, BufWriter, Read, Write};
 use std::path::Path;
@@ -225,13 +226,14 @@ fn csv(rows: &mut Rows, out: &mut impl Write) -> std::result::Result<(), Stop> {
     out.write_all(text.as_bytes()).map_err(Stop::Write)?;
     while let Some(row) = rows.next()? {
         text.clear();
-        text.push_str(&format!(
+        let _ = write!(
+            text,
             "{},{},{},{}",
             row.line,
             row.offset,
             row.time.map(stamp).unwrap_or_default(),
             row.attempt
-        ));
+        );
         let rank = row.rank.map(f64::from);
         for value in [rank, row.global_step]
             .into_iter()

@@ -10,6 +10,7 @@ use crate::cli::{Cli, Command, Common};
 use crate::clock::Clock;
 use crate::config::{self, BareLog, LoadArgs};
 use crate::error::{Error, Result};
+use crate::finding::Severity;
 use crate::persist::lock::Lock;
 use crate::persist::state::{Loaded, State};
 use crate::persist::store::Store;
@@ -23,8 +24,8 @@ pub fn run(cli: &Cli, clock: &Clock, out: &mut dyn Write) -> Result<u8> {
         Command::Patrol(args) => patrol::run(args, common, clock, out),
         Command::Ack(args) => ack::run(args, common, clock, out).map(|()| 0),
         Command::Done(args) => done::run(args, common, clock, out).map(|()| 0),
-        Command::Metrics(args) => metrics::run(args, out).map(|severity| severity.exit_code()),
-        Command::Check => check::run(&load_args(common, None)?, out).map(|severity| severity.exit_code()),
+        Command::Metrics(args) => metrics::run(args, out).map(Severity::exit_code),
+        Command::Check => check::run(&load_args(common, None)?, out).map(Severity::exit_code),
     }
 }
 

@@ -29,6 +29,8 @@ pub struct Update {
     pub only: Option<Vec<String>>,
     /// Greatest mode that the quoted logs allow.
     pub mode: u32,
+    /// Something new is told. Where nothing is, the file may come back a patrol older after a power cut.
+    pub durable: bool,
 }
 
 /// Writes the entries into the health file; no other patrol's entry is lost.
@@ -50,7 +52,8 @@ pub fn write(store: &Store, path: &Path, update: Update, now: DateTime<Utc>, wai
     runs.extend(update.runs);
     runs.iter_mut().for_each(|(_, entry)| mark_overdue(entry, now));
     let text = render(&document(&runs, now));
-    store.write_with_mode(path, text.as_bytes(), narrowest & update.mode & FILE_MODE | 0o600)
+    let mode = narrowest & update.mode & FILE_MODE | 0o600;
+    store.write_with_mode(path, text.as_bytes(), mode, update.durable)
 }
 
 /// Present entries. A file that does not parse holds nothing worth keeping: every patrol writes
@@ -198,8 +201,8 @@ fn quoted(text: &str) -> String {
             | '\u{a0}'..='\u{2027}'
             | '\u{202a}'..='\u{d7ff}'
             | '\u{e000}'..='\u{fefe}'
-            | '\u{ff00}'..='\u{fffd}' => quoted.push(c),
-            '\u{10000}'.. => quoted.push(c),
+            | '\u{ff00}'..='\u{fffd}'
+            | '\u{10000}'.. => quoted.push(c),
             other => {
                 let _ = write!(quoted, "\\u{:04x}", other as u32);
             }

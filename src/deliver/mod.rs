@@ -13,7 +13,7 @@ use crate::config::Config;
 use crate::finding::Severity;
 use crate::persist::store::Store;
 use outbox::{Destination, Entry};
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use std::io::Write;
 
 /// Where alerts go. Sending the same entry twice must be harmless: a kill between sending and
@@ -29,7 +29,7 @@ pub trait Channel {
 pub fn channels<'a>(
     store: &'a Store,
     out: &'a mut dyn Write,
-    shown: HashSet<String>,
+    shown: BTreeSet<String>,
 ) -> Vec<Box<dyn Channel + 'a>> {
     vec![Box::new(terminal::Terminal::new(out, shown)), Box::new(file::AlertFile::new(store))]
 }

@@ -132,6 +132,7 @@ impl Serialize for Number {
     }
 }
 
+#[allow(clippy::ref_option, reason = "serde's own signature")]
 fn number<S: Serializer>(value: &Option<f64>, serializer: S) -> Result<S::Ok, S::Error> {
     value.map(Number).serialize(serializer)
 }

@@ -3,7 +3,7 @@
 use super::Channel;
 use super::outbox::{Destination, Entry};
 use super::text;
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use std::io::{self, Write};
 
 /// Its name in the config.
@@ -12,12 +12,12 @@ pub const NAME: &str = "terminal";
 /// Standard output.
 pub struct Terminal<'a> {
     out: &'a mut dyn Write,
-    shown: HashSet<String>,
+    shown: BTreeSet<String>,
 }
 
 impl<'a> Terminal<'a> {
     /// A terminal on which the alerts in `shown` stand already, as part of the verdict.
-    pub fn new(out: &'a mut dyn Write, shown: HashSet<String>) -> Self {
+    pub fn new(out: &'a mut dyn Write, shown: BTreeSet<String>) -> Self {
         Self { out, shown }
     }
 }

@@ -172,7 +172,8 @@ fn details(lines: &mut Vec<String>, run: &RunReport, now: DateTime<Utc>) {
         let told = headline.is_some_and(|headline| headline.signature == finding.signature);
         let life = format!("  {} {}, {}", finding.severity, finding.syndrome, life(finding, now));
         lines.push(if told { life } else { format!("{life}: {}", one_line(&finding.message)) });
-        if finding.severity > Severity::Info || finding.state == Standing::New {
+        let open = matches!(finding.state, Standing::New | Standing::Ongoing);
+        if open && (finding.severity > Severity::Info || finding.state == Standing::New) {
             evidence(lines, finding);
         }
     }

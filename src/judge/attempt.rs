@@ -18,6 +18,11 @@ pub struct StartMemory {
 }
 
 impl StartMemory {
+    /// Whether rows that come now are by another process than the attempt's: it begins the next one.
+    pub fn begins(&self, identity: &Identity) -> bool {
+        self.is_past && !self.is_current(identity)
+    }
+
     /// Whether a process is the current attempt's, as far as is known.
     pub(super) fn is_current(&self, identity: &Identity) -> bool {
         self.identity.as_ref().is_none_or(|known| known == identity)

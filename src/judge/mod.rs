@@ -72,8 +72,7 @@ impl Context<'_> {
 
     /// ` at step 1200`, as the log printed it; empty where it prints none.
     fn at_step(&self) -> String {
-        let numbers = &self.look.digest.numbers;
-        let step = numbers.latest.get(crate::metrics::Metric::Step).or(numbers.last_step);
+        let step = self.look.digest.numbers.printed_step();
         step.map_or_else(String::new, |step| format!(" at step {}", say::plain(step)))
     }
 }
@@ -90,7 +89,7 @@ pub struct Check {
 /// All checks, in the order in which people expect their findings: hard facts first.
 pub const CHECKS: &[Check] = &[
     Check { name: process::NAME, judge: process::check },
-    Check { name: words::NAME, judge: words::judge },
+    Check { name: words::NAME, judge: words::check },
     Check { name: nan::NAME, judge: nan::check },
     Check { name: silence::NAME, judge: silence::check },
     Check { name: log::NAME, judge: log::check },
@@ -99,6 +98,9 @@ pub const CHECKS: &[Check] = &[
     Check { name: plateau::NAME, judge: plateau::check },
     Check { name: guard::NAME, judge: guard::check },
 ];
+
+/// Those whose findings belong to an attempt and end with an operator's word.
+const OF_THE_ATTEMPT: &[&str] = &[process::NAME, words::NAME, nan::NAME, silence::NAME, plateau::NAME];
 
 /// What the checks remember of a run between patrols. Bounded in size; part of the run's state.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -112,12 +114,12 @@ pub struct Memory {
     pub start: attempt::StartMemory,
     /// The sign of completion, where there was one.
     pub end: Option<attempt::End>,
+    /// Log syndromes.
+    pub words: words::WordsMemory,
     /// The run's process.
     pub process: process::ProcessMemory,
     /// When the log last brought something.
     pub silence: silence::SilenceMemory,
-    /// Log syndromes.
-    pub words: words::WordsMemory,
     /// Flat patrols.
     pub plateau: plateau::PlateauMemory,
     /// Checkpoints.
@@ -152,11 +154,11 @@ pub fn judge(context: &Context<'_>, memory: &mut Memory) -> Vec<Opinion> {
     let mut opinions: Vec<Opinion> = CHECKS.iter().flat_map(|check| (check.judge)(context, memory)).collect();
     if memory.ended_by_operator() {
         // What the log still says as it is torn down is no news, and what is open of it is over.
-        opinions.retain(|opinion| !matches!(opinion, Opinion::Holds(claim) if claim.scope == Scope::Attempt));
-        let words = context.open.iter().filter(|open| open.check == words::NAME);
-        opinions.extend(
-            words.map(|open| Opinion::Well(open.clone(), "the run was declared finished".to_owned())),
-        );
+        let stands = |opinion: &Opinion| !matches!(opinion, Opinion::Holds(claim) if claim.scope == Scope::Attempt && !claim.over);
+        opinions.retain(stands);
+        let over = context.open.iter().filter(|open| OF_THE_ATTEMPT.contains(&open.check.as_str()));
+        opinions
+            .extend(over.map(|open| Opinion::Well(open.clone(), "the run was declared finished".to_owned())));
     }
     process::remember(context, memory);
     memory.numbers = context.look.digest.numbers.clone();

@@ -1,11 +1,12 @@
 //! Check `process`: alive, a zombie, gone before its work was done, or stuck in the kernel.
 
 use super::say::span;
-use super::{Context, Memory, silence};
+use super::{Context, Memory, silence, words};
 use crate::clock::Reading;
 use crate::finding::{Claim, Opinion, Role, Scope, Severity, Subject};
 use crate::observe::Observation;
 use crate::observe::process::{Found, Identity, Life, ProcessFacts};
+use crate::playbook;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
@@ -16,9 +17,6 @@ const DEAD: &str = "process_dead";
 const ZOMBIE: &str = "process_zombie";
 const STUCK: &str = "process_stuck";
 const UNKNOWN: &str = "process_unknown";
-
-/// Findings from words of a log; where one stands, a death only confirms it.
-const WORDS: &str = "words";
 
 /// Rows after a hit that show that it did not end the run (the contract's number).
 const PROGRESS: u64 = 3;
@@ -275,11 +273,15 @@ fn dead(context: &Context<'_>, memory: &Memory, why: &str, pid: Option<i32>) -> 
     claim
 }
 
-/// Whether a hit in the log's words stands with no progress after it.
+/// Whether a critical hit in the log's words stands with no progress after it.
 fn told_by_words(context: &Context<'_>) -> bool {
     let digest = &context.look.digest;
-    context.open.iter().any(|open| open.check == WORDS)
-        || digest.hits.iter().any(|hit| hit.rows_after < PROGRESS && hit.attempt == digest.numbers.attempt)
+    let critical =
+        |syndrome: &str| playbook::entry(syndrome).is_some_and(|entry| entry.severity == Severity::Critical);
+    context.open.iter().any(|open| open.check == words::NAME && critical(&open.syndrome))
+        || digest.hits.iter().any(|hit| {
+            critical(&hit.syndrome) && hit.rows_after < PROGRESS && hit.attempt == digest.numbers.attempt
+        })
 }
 
 fn claim(syndrome: &str, message: String, advice: impl Into<String>) -> Claim {

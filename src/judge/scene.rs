@@ -286,7 +286,6 @@ impl Scene {
 fn look(wall: DateTime<Utc>) -> Look {
     let file = FileFacts { path: "/runs/train.log".into(), offset: 0, size: 0, lines: 0, bytes_read: 0 };
     Look {
-        guard: crate::observe::guard::GuardFacts::default(),
         log: Observation::Known(LogFacts {
             files: vec![file],
             first_look: true,
@@ -297,6 +296,7 @@ fn look(wall: DateTime<Utc>) -> Look {
         process: Observation::Absent,
         disks: Vec::new(),
         checkpoints: Observation::Absent,
+        guard: crate::observe::guard::GuardFacts::default(),
         stuck: Vec::new(),
     }
 }

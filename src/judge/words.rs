@@ -5,7 +5,7 @@
 
 use super::{Context, Memory};
 use crate::finding::{Claim, Opinion, Scope, Severity, Subject};
-use crate::observe::digest::Hits;
+use crate::observe::digest::{DigestFacts, Hits};
 use crate::observe::process::Found;
 use crate::playbook::{self, Entry};
 use serde::{Deserialize, Serialize};
@@ -32,19 +32,17 @@ pub struct WordsMemory {
 }
 
 /// Judges the hits that this patrol read, and those that are still open.
-pub fn judge(ctx: &Context<'_>, memory: &mut Memory) -> Vec<Opinion> {
-    let memory = &mut memory.words;
-    let digest = &ctx.look.digest;
+pub fn check(context: &Context<'_>, memory: &mut Memory) -> Vec<Opinion> {
+    let gone = context.look.process.known().is_some_and(|process| match &process.found {
+        Found::Gone { .. } => true,
+        Found::Process(life) => matches!(life.state, 'Z' | 'X'),
+        Found::Ambiguous { .. } => false,
+    });
+    judge(&context.look.digest, gone, context.open, &mut memory.words)
+}
+
+fn judge(digest: &DigestFacts, gone: bool, open: &[Subject], memory: &mut WordsMemory) -> Vec<Opinion> {
     memory.lead = digest.lead.clone().or(memory.lead.take());
-    let gone = ctx
-        .look
-        .process
-        .known()
-        .is_some_and(|process| match &process.found {
-            Found::Gone { .. } => true,
-            Found::Process(life) => matches!(life.state, 'Z' | 'X'),
-            Found::Ambiguous { .. } => false,
-        });
     let mut opinions = Vec::new();
     let mut since = BTreeMap::new();
     for hits in &digest.hits {
@@ -53,26 +51,19 @@ pub fn judge(ctx: &Context<'_>, memory: &mut Memory) -> Vec<Opinion> {
         };
         let over = hits.rows_after >= ROWS_OF_PROGRESS && !gone;
         opinions.push(claim(entry, hits, over).holds());
-        since.insert(hits.syndrome.clone(), hits.rows_after);
+        if !over {
+            since.insert(hits.syndrome.clone(), hits.rows_after);
+        }
     }
-    for subject in ctx.open.iter().filter(|subject| subject.check == NAME) {
-        let rows = match since.get(&subject.syndrome) {
-            Some(rows) => *rows,
-            None => {
-                memory
-                    .rows_since
-                    .get(&subject.syndrome)
-                    .copied()
-                    .unwrap_or(0)
-                    + digest.rows
-            }
+    for subject in open.iter().filter(|subject| subject.check == NAME) {
+        let hit_again = digest.hits.iter().find(|hits| hits.syndrome == subject.syndrome);
+        let rows = match hit_again {
+            Some(hits) => hits.rows_after,
+            None => memory.rows_since.get(&subject.syndrome).copied().unwrap_or(0) + digest.rows,
         };
         if rows >= ROWS_OF_PROGRESS && !gone {
             since.remove(&subject.syndrome);
-            opinions.push(Opinion::Well(
-                subject.clone(),
-                format!("{rows} rows of progress since"),
-            ));
+            opinions.push(Opinion::Well(subject.clone(), format!("{rows} rows of progress since")));
         } else {
             since.insert(subject.syndrome.clone(), rows);
         }
@@ -84,34 +75,22 @@ pub fn judge(ctx: &Context<'_>, memory: &mut Memory) -> Vec<Opinion> {
 fn claim(entry: &Entry, hits: &Hits, over: bool) -> Claim {
     let severity = if over { Severity::Info } else { entry.severity };
     let place = hits.occurrences.first().map_or_else(String::new, |first| {
-        let step = first
-            .step
-            .map_or_else(String::new, |step| format!(", step {step}"));
+        let step = first.step.map_or_else(String::new, |step| format!(", step {step}"));
         format!(" at line {}{step}", first.line)
     });
-    let times = if hits.count > 1 {
-        format!(" ({} times)", hits.count)
-    } else {
-        String::new()
-    };
+    let times = if hits.count > 1 { format!(" ({} times)", hits.count) } else { String::new() };
     let message = format!("{}{place}{times}: \"{}\"", entry.title, hits.quote);
-    let mut claim = Claim::new(
-        Subject::new(NAME, entry.id),
-        Scope::Attempt,
-        severity,
-        message,
-        entry.advice,
-    );
+    let mut claim = Claim::new(Subject::new(NAME, entry.id), Scope::Attempt, severity, message, entry.advice);
     claim.role = entry.role;
     claim.occasion = Some(hits.occasion.clone());
     claim.occurrences.clone_from(&hits.occurrences);
     claim.hits = hits.count;
     claim.over = over;
     if let Some(first) = hits.occurrences.first() {
-        claim = claim
-            .with("file", first.file.as_str())
-            .with("line", first.line)
-            .with("offset", first.offset);
+        claim = claim.with("file", first.file.as_str()).with("line", first.line).with("offset", first.offset);
     }
     claim.with("rows_after", hits.rows_after)
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,7 +5,15 @@
 //! its meaning under qualifiers that change nothing (`avg`, `total`), becomes the validation
 //! metric under `val` and the like, and is something else under any other word.
 
-use super::Metric::{self, *};
+mod units;
+mod words;
+
+pub use units::{Unit, unit};
+
+use super::Metric::{
+    self, GradNorm, Kl, Loss, LossScale, Lr, Perplexity, Reward, Step, TrainAccuracy, ValAccuracy, ValLoss,
+};
+use words::{HELD_OUT, NEUTRAL, PARTS, POLICY, SETTINGS, SPELLINGS, TRAINING};
 
 /// What a name stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,173 +34,6 @@ pub const OF_TRAINING: u8 = 1;
 pub const UNNAMED: u8 = 4;
 /// Rank of a loss that trains one of several networks or the policy.
 pub const OF_A_PART: u8 = 8;
-
-/// Whole names, as words joined by `_`, sorted.
-const SPELLINGS: &[(&str, Metric, u8)] = &[
-    ("acc", TrainAccuracy, 1),
-    ("accuracy", TrainAccuracy, 0),
-    ("approx_kl", Kl, 1),
-    ("approxkl", Kl, 1),
-    ("avg_episode_reward", Reward, 2),
-    ("batch", Step, 3),
-    ("batch_cost", StepTimeS, 1),
-    ("batch_time", StepTimeS, 1),
-    ("consumed_samples", Samples, 0),
-    ("consumed_tokens", Tokens, 0),
-    ("cost", Loss, 5),
-    ("elapsed_time_per_iteration", StepTimeS, 0),
-    ("entropy", Entropy, 0),
-    ("ep", Epoch, 1),
-    ("ep_rew_mean", Reward, 0),
-    ("episode_reward_mean", Reward, 0),
-    ("epoch", Epoch, 0),
-    ("epochs", Epoch, 1),
-    ("eprewmean", Reward, 0),
-    ("fps", Throughput, 3),
-    ("global_iter", Step, 0),
-    ("global_step", Step, 0),
-    ("gnorm", GradNorm, 0),
-    ("gpu_mem", MemoryGb, 1),
-    ("grad", GradNorm, 3),
-    ("grad_norm", GradNorm, 0),
-    ("gradient_norm", GradNorm, 0),
-    ("i", Step, 4),
-    ("ips", Throughput, 1),
-    ("it", Step, 2),
-    ("iter", Step, 1),
-    ("iter_time", StepTimeS, 0),
-    ("iteration", Step, 1),
-    ("iterations", Step, 2),
-    ("kl", Kl, 0),
-    ("kl_divergence", Kl, 0),
-    ("l_r", Lr, 0),
-    ("learning_rate", Lr, 0),
-    ("lm_loss", Loss, 1),
-    ("loss", Loss, PLAIN),
-    ("loss_scale", LossScale, 0),
-    ("lr", Lr, 0),
-    ("max_iters", TotalSteps, 2),
-    ("max_steps", TotalSteps, 2),
-    ("max_vram", MemoryGb, 2),
-    ("mean_reward", Reward, 0),
-    ("mfu", Mfu, 0),
-    ("ms_batch", StepTimeS, 2),
-    ("nll", Loss, 6),
-    ("norm", GradNorm, 4),
-    ("num_epochs", TotalEpochs, 1),
-    ("num_updates", Step, 0),
-    ("perplexity", Perplexity, 0),
-    ("ppl", Perplexity, 0),
-    ("return", Reward, 3),
-    ("reward", Reward, 0),
-    ("reward_mean", Reward, 0),
-    ("rewards", Reward, 1),
-    ("s", Step, 5),
-    ("samples_per_second", Throughput, 0),
-    ("samples_sec", Throughput, 0),
-    ("sec_iter", StepTimeS, 1),
-    ("sps", Throughput, 1),
-    ("step", Step, 1),
-    ("step_avg", StepTimeS, 1),
-    ("step_time", StepTimeS, 0),
-    ("steps", Step, 2),
-    ("success", SuccessRate, 1),
-    ("success_rate", SuccessRate, 0),
-    ("throughput", Throughput, 0),
-    ("throughput_per_gpu", Throughput, 1),
-    ("time", StepTimeS, 5),
-    ("time_per_step", StepTimeS, 0),
-    ("tok_s", Throughput, 0),
-    ("tokens", Tokens, 1),
-    ("tokens_per_sec", Throughput, 0),
-    ("tokens_per_second", Throughput, 0),
-    ("tokens_sec", Throughput, 0),
-    ("tokens_seen", Tokens, 0),
-    ("total_epochs", TotalEpochs, 0),
-    ("total_steps", TotalSteps, 0),
-    ("total_timesteps", Step, 0),
-    ("trl", Loss, 1),
-    ("up", Step, 0),
-    ("updates", Step, 2),
-    ("wps", Throughput, 2),
-    ("xent", Loss, 4),
-    ("损失", Loss, PLAIN),
-];
-
-/// Words under which a number is a setting or a bookkeeping count and no measurement.
-const SETTINGS: &[&str] = &[
-    "alpha",
-    "best",
-    "beta",
-    "bound",
-    "clip",
-    "clipping",
-    "coef",
-    "coeff",
-    "coefficient",
-    "count",
-    "decay",
-    "delta",
-    "eps",
-    "epsilon",
-    "every",
-    "factor",
-    "fn",
-    "freq",
-    "frequency",
-    "func",
-    "function",
-    "gamma",
-    "highest",
-    "id",
-    "init",
-    "initial",
-    "interval",
-    "lambda",
-    "limit",
-    "log",
-    "lowest",
-    "margin",
-    "max",
-    "maximum",
-    "min",
-    "minimum",
-    "nan",
-    "num",
-    "number",
-    "patience",
-    "previous",
-    "ratio",
-    "save",
-    "scale",
-    "scaler",
-    "scaling",
-    "scheduler",
-    "seed",
-    "skipped",
-    "spike",
-    "target",
-    "thresh",
-    "threshold",
-    "type",
-    "warmup",
-    "weight",
-    "weights",
-    "window",
-];
-
-/// Words that make a metric one of held-out data.
-const HELD_OUT: &[&str] = &["dev", "eval", "evaluation", "heldout", "test", "val", "valid", "validation"];
-/// Words that make a metric one of training.
-const TRAINING: &[&str] = &["tr", "train", "training"];
-/// Words that change nothing.
-const NEUTRAL: &[&str] = &[
-    "average", "avg", "batch", "ce", "cross", "cur", "current", "epoch", "global", "is", "iter", "lm",
-    "mean", "mlm", "model", "overall", "per", "running", "smoothed", "step", "sum", "tok", "token", "tot",
-    "total", "was",
-];
-/// Words that name the one part among several that is nearest to the training loss.
-const POLICY: &[&str] = &["actor", "obj", "objective", "pg", "policy"];
 
 /// Most words of a name that are looked at, counted from its end.
 const WORDS: usize = 8;
@@ -268,35 +109,6 @@ pub fn classify(name: &[u8]) -> Name {
     Name::Other
 }
 
-/// Words that, in front of a loss, make it a part even across a space.
-const PARTS: &[&str] = &[
-    "adv",
-    "adversarial",
-    "aux",
-    "auxiliary",
-    "bbox",
-    "box",
-    "cls",
-    "critic",
-    "d",
-    "disc",
-    "discriminator",
-    "entropy",
-    "feature",
-    "g",
-    "gen",
-    "generator",
-    "kl",
-    "mask",
-    "mtp",
-    "reconstruction",
-    "reg",
-    "regularization",
-    "rpn",
-    "v",
-    "value",
-];
-
 fn known(words: &Words, first: usize) -> Name {
     if let Ok(found) = SPELLINGS.binary_search_by(|(spelling, ..)| (*spelling).cmp(words.from(first))) {
         let (_, metric, rank) = SPELLINGS[found];
@@ -321,7 +133,7 @@ fn known(words: &Words, first: usize) -> Name {
             _ if SETTINGS.contains(&word) => setting = true,
             "grad" | "gradient" | "gradients" if words.from(index).contains("norm") => {}
             _ if word.parse::<u32>().is_ok() && index + 1 == words.len() => {
-                numbered = word.parse::<u32>().ok()
+                numbered = word.parse::<u32>().ok();
             }
             _ if NEUTRAL.contains(&word) => {}
             _ => unknown = true,
@@ -339,9 +151,7 @@ fn known(words: &Words, first: usize) -> Name {
         "loss" | "losses" if held_out => Name::Metric(ValLoss, u8::from(policy)),
         "loss" | "losses" if policy => Name::Metric(Loss, OF_A_PART),
         // Of several networks' losses the later one is the generator's, and an average is a summary.
-        "loss" | "losses"
-            if numbered == Some(0) || numbered.is_some() && words.len() - first > 2 =>
-        {
+        "loss" | "losses" if numbered == Some(0) || numbered.is_some() && words.len() - first > 2 => {
             Name::Other
         }
         "loss" | "losses" if numbered.is_some() => Name::Metric(Loss, OF_A_PART - 1),
@@ -376,42 +186,10 @@ pub fn is_held_out(word: &[u8]) -> bool {
             .any(|known| word.eq_ignore_ascii_case(known))
 }
 
-/// What a unit behind a number, or in brackets behind a name, makes of it.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Unit {
-    /// Multiply to reach the canonical unit of whatever the name says.
-    Scale(f64),
-    /// Items per second, whatever the name says.
-    PerSecond,
-    /// Seconds per step times this.
-    SecondsPerStep(f64),
-}
-
-/// The unit, where it is one that logs use.
-pub fn unit(word: &[u8]) -> Option<Unit> {
-    let unit = match word {
-        b"%" => Unit::Scale(0.01),
-        b"s" | b"sec" | b"secs" | b"seconds" | b"G" | b"GB" | b"GiB" | b"gb" => Unit::Scale(1.0),
-        b"ms" | b"msec" | b"M" | b"MB" | b"MiB" => Unit::Scale(1e-3),
-        b"us" | b"\xc2\xb5s" => Unit::Scale(1e-6),
-        b"min" => Unit::Scale(60.0),
-        b"s/it" | b"s/iter" | b"s/step" | b"s/batch" | b"sec/batch" | b"sec/step" => {
-            Unit::SecondsPerStep(1.0)
-        }
-        b"ms/it" | b"ms/iter" | b"ms/step" | b"ms/batch" => Unit::SecondsPerStep(1e-3),
-        _ if word.len() > 2
-            && (word.ends_with(b"/s") || word.ends_with(b"/sec") || word.ends_with(b"/second")) =>
-        {
-            Unit::PerSecond
-        }
-        _ => return None,
-    };
-    Some(unit)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::metrics::Metric::{Samples, StepTimeS};
 
     #[test]
     fn the_table_is_sorted_and_no_spelling_stands_twice() {

@@ -1,8 +1,11 @@
 //! One pass over a log's new bytes: rows into [`Numbers`], words into hits.
 
 mod excerpt;
+mod facts;
 mod hits;
 mod last;
+
+pub use facts::{DigestFacts, Hits, Options};
 
 use crate::finding::Occurrence;
 use crate::metrics::numbers::Numbers;
@@ -15,61 +18,8 @@ use hits::{Found, Place};
 use last::LastBlock;
 use memchr::memmem;
 use regex::bytes::{Regex, RegexBuilder};
-use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-
-/// What one pass over the new bytes found. Bounded, whatever the size of the log.
-#[derive(Debug, Clone, Default)]
-pub struct DigestFacts {
-    /// The run's numbers, continued from what was remembered.
-    pub numbers: Numbers,
-    /// Rows with metrics that this patrol read.
-    pub rows: u64,
-    /// Hits by syndrome, in order of first occurrence.
-    pub hits: Vec<Hits>,
-    /// The last sign of completion among the new lines of the current attempt (`done_when`, a
-    /// framework's final summary), where no row of progress followed it.
-    pub completed: Option<Occurrence>,
-    /// The last lines of the log with anything printable in them, oldest first, at most 3.
-    pub last_lines: Vec<Occurrence>,
-    /// Records that were read; a digest of an empty read leaves everything as it was.
-    pub records: u64,
-    /// The file whose rows are the run's numbers: the first that had rows with a loss. To be given
-    /// back in [`Options::lead`].
-    pub lead: Option<PathBuf>,
-}
-
-/// All hits of one syndrome in one pass.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Hits {
-    /// The playbook's id.
-    pub syndrome: String,
-    /// How many.
-    pub count: u64,
-    /// Identity of the first: the file's head hash and the offset, `HEAD:OFFSET`.
-    pub occasion: String,
-    /// The first 20.
-    pub occurrences: Vec<Occurrence>,
-    /// What to quote in the message: the exception's text, or the record of the first hit.
-    pub quote: String,
-    /// Rows with metrics after the last hit in the same file. A file that never had rows has no
-    /// order in time with those that have: there it is 0, and the next patrol's rows count.
-    pub rows_after: u64,
-    /// The attempt (see [`Numbers::attempt`]) of the last hit.
-    pub attempt: u32,
-}
-
-/// What a pass needs to know beforehand.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Options<'a> {
-    /// The user's own sign of completion, a regex on records.
-    pub done_when: Option<&'a str>,
-    /// The run's process is not the one of the previous patrol: an attempt begins.
-    pub new_process: bool,
-    /// [`DigestFacts::lead`] of the previous pass.
-    pub lead: Option<&'a Path>,
-}
+use std::path::PathBuf;
 
 /// Takes the blocks of a run's logs and makes facts of them.
 #[derive(Debug)]
@@ -150,20 +100,10 @@ impl Digest {
         let mut files = std::mem::take(&mut self.files);
         for state in files.values_mut() {
             if let Some((place, text)) = state.unfinished.take() {
-                hits::add(
-                    &mut self.hits,
-                    PYTHON_TRACEBACK,
-                    &place,
-                    state,
-                    text.clone(),
-                    text,
-                );
+                hits::add(&mut self.hits, PYTHON_TRACEBACK, &place, state, text.clone(), text);
             }
         }
-        let last = files
-            .values()
-            .find(|state| state.lead)
-            .or_else(|| files.values().next_back());
+        let last = files.values().find(|state| state.lead).or_else(|| files.values().next_back());
         DigestFacts {
             numbers: self.numbers,
             rows: self.rows,
@@ -176,9 +116,7 @@ impl Digest {
                 })
                 .collect(),
             completed: self.completed,
-            last_lines: last
-                .map(|state| state.last.lines(&state.path))
-                .unwrap_or_default(),
+            last_lines: last.map(|state| state.last.lines(&state.path)).unwrap_or_default(),
             records: self.records,
             lead: self.lead,
         }
@@ -213,10 +151,8 @@ impl Digest {
     ) -> u64 {
         let bytes = block.bytes;
         let mut places = playbook::candidates(bytes).into_iter().peekable();
-        let may_be_done = self
-            .done_when
-            .as_ref()
-            .is_some_and(|done| done.anchored || done.pattern.is_match(bytes));
+        let may_be_done =
+            self.done_when.as_ref().is_some_and(|done| done.anchored || done.pattern.is_match(bytes));
         let tail = block.part == Part::Tail;
         let (mut at, mut line) = (0, block.line);
         let mut judged = usize::try_from(source.judged).unwrap_or(usize::MAX);
@@ -237,13 +173,8 @@ impl Digest {
                 candidate = true;
             }
             if candidate || may_be_done || context.trace.is_some() {
-                let place = Place {
-                    file: source.index,
-                    line,
-                    offset,
-                    step: state.step,
-                    attempt: context.attempt,
-                };
+                let place =
+                    Place { file: source.index, line, offset, step: state.step, attempt: context.attempt };
                 self.words(state, context, &bytes[at..end.end], judged, place);
             }
             judged = 0;
@@ -269,26 +200,13 @@ impl Digest {
         for found in playbook::candidates(&window) {
             let from = found.saturating_sub(REGION);
             let to = (found + REGION).min(window.len());
-            let judged = (usize::try_from(source.judged)
-                .unwrap_or(usize::MAX)
-                .saturating_add(carried))
-            .saturating_sub(from)
-            .min(to - from);
+            let judged = (usize::try_from(source.judged).unwrap_or(usize::MAX).saturating_add(carried))
+                .saturating_sub(from)
+                .min(to - from);
             let judged = if source.judged == 0 { 0 } else { judged };
-            let place = Place {
-                file: source.index,
-                line,
-                offset,
-                step: state.step,
-                attempt: context.attempt,
-            };
-            self.words(
-                state,
-                context,
-                window[from..to].trim_ascii_end(),
-                judged,
-                place,
-            );
+            let place =
+                Place { file: source.index, line, offset, step: state.step, attempt: context.attempt };
+            self.words(state, context, window[from..to].trim_ascii_end(), judged, place);
         }
         if block.part == Part::LastPiece {
             self.records += 1;
@@ -326,19 +244,9 @@ impl Digest {
                 state.hit_in_record.push(entry.id);
             }
             let quote = excerpt::quote(record, &span);
-            hits::add(
-                &mut self.hits,
-                entry.id,
-                &place,
-                state,
-                excerpt::around(record, &span),
-                quote,
-            );
+            hits::add(&mut self.hits, entry.id, &place, state, excerpt::around(record, &span), quote);
         }
-        let done = self
-            .done_when
-            .as_ref()
-            .is_some_and(|done| done.pattern.is_match(record));
+        let done = self.done_when.as_ref().is_some_and(|done| done.pattern.is_match(record));
         if done || playbook::completes(record) {
             let text = excerpt::around(record, &(0..record.len()));
             self.completed = Some(place.occurrence(&state.path, text));
@@ -364,14 +272,7 @@ impl Digest {
                     (context.trace, state.unfinished) = (None, None);
                     if counts {
                         let around = excerpt::around(record, &(0..record.len()));
-                        hits::add(
-                            &mut self.hits,
-                            PYTHON_TRACEBACK,
-                            &place,
-                            state,
-                            around,
-                            text,
-                        );
+                        hits::add(&mut self.hits, PYTHON_TRACEBACK, &place, state, around, text);
                     }
                     return;
                 }
@@ -384,8 +285,7 @@ impl Digest {
         if let Some(header) = header.filter(|header| header + playbook::TRACEBACK.len() > judged) {
             context.trace = Trace::begin(record, header, std::mem::take(&mut context.chained));
             let told = context.trace.as_ref().is_some_and(|trace| !trace.chained);
-            state.unfinished =
-                told.then(|| (place, excerpt::around(record, &(header..record.len()))));
+            state.unfinished = told.then(|| (place, excerpt::around(record, &(header..record.len()))));
         }
     }
 }
@@ -418,9 +318,7 @@ impl Sink for Digest {
         if let Some(trace) = context.trace.as_mut() {
             trace.told |= state.unfinished.is_some();
         }
-        state
-            .last
-            .keep(block.bytes, block.offset + block.bytes.len() as u64, line);
+        state.last.keep(block.bytes, block.offset + block.bytes.len() as u64, line);
         self.files.insert(source.index, state);
     }
 }
@@ -428,8 +326,7 @@ impl Sink for Digest {
 /// Whether an unfinished record's numbers are all there: a buffer that was written out cuts anywhere.
 fn is_closed(tail: &[u8]) -> bool {
     let tail = tail.trim_ascii_end();
-    tail.last()
-        .is_some_and(|byte| matches!(byte, b'}' | b']' | b')' | b'%' | b'|'))
+    tail.last().is_some_and(|byte| matches!(byte, b'}' | b']' | b')' | b'%' | b'|'))
         || tail.ends_with(b"nan")
         || tail.ends_with(b"NaN")
 }

@@ -64,12 +64,12 @@ impl Store {
 
     /// Replaces a file in it or below it. On a full disk the reserve is given up for it.
     pub fn write(&self, path: &Path, bytes: &[u8]) -> Result<()> {
-        self.write_with_mode(path, bytes, FILE_MODE)
+        self.write_with_mode(path, bytes, FILE_MODE, true)
     }
 
     /// The same without making the rename durable: [`Self::sync`] does that for several at once.
     pub fn write_unsynced(&self, path: &Path, bytes: &[u8]) -> Result<()> {
-        self.with_reserve(|| atomic::exchange(path, bytes, FILE_MODE)).map_err(Error::io("write", path))
+        self.write_with_mode(path, bytes, FILE_MODE, false)
     }
 
     /// Makes renames in the directory durable.
@@ -83,8 +83,9 @@ impl Store {
     }
 
     /// The same with a mode of the caller's; the path may lie elsewhere.
-    pub fn write_with_mode(&self, path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
-        self.with_reserve(|| atomic::replace(path, bytes, mode)).map_err(Error::io("write", path))
+    pub fn write_with_mode(&self, path: &Path, bytes: &[u8], mode: u32, durable: bool) -> Result<()> {
+        let write = if durable { atomic::replace } else { atomic::exchange };
+        self.with_reserve(|| write(path, bytes, mode)).map_err(Error::io("write", path))
     }
 
     /// Runs a write again without the reserve when the disk is full.

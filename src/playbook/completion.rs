@@ -16,9 +16,7 @@ pub fn completes(record: &[u8]) -> bool {
     let has = |literal: &str| memmem::find(record, literal.as_bytes()).is_some();
     if has("train_runtime") {
         // The Trainer's own dictionary, not code or a table that names it.
-        return has("train_loss")
-            || has("train_steps_per_second")
-            || has("train_samples_per_second");
+        return has("train_loss") || has("train_steps_per_second") || has("train_samples_per_second");
     }
     has("`Trainer.fit` stopped: `max_") && has("reached") || is_sentence(record)
 }

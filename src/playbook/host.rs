@@ -50,12 +50,7 @@ pub(super) const ENTRIES: &[Entry] = &[
             "exitcode  : -11",
         ],
         pattern: None,
-        exclusions: &[
-            "DataLoader worker",
-            "insufficient shared memory",
-            "SIGSEGV handler",
-            "SIGBUS handler",
-        ],
+        exclusions: &["DataLoader worker", "insufficient shared memory", "SIGSEGV handler", "SIGBUS handler"],
         means: "Native code touched memory that is not its own.",
         told_apart: "A bus error of a data worker is /dev/shm that is too small.",
         advice: "Enable faulthandler and core dumps; suspect the newest native package.",
@@ -80,10 +75,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         means: "Somebody pressed Ctrl-C, or a wrapper sent SIGINT.",
         told_apart: "SIGTERM leaves no KeyboardInterrupt.",
         advice: "Nothing, if it was you; else look who stopped it.",
-        examples: &[
-            "KeyboardInterrupt",
-            "Detected KeyboardInterrupt, attempting graceful shutdown ...",
-        ],
+        examples: &["KeyboardInterrupt", "Detected KeyboardInterrupt, attempting graceful shutdown ..."],
         near_misses: &["    except KeyboardInterrupt:"],
     },
 ];

@@ -18,9 +18,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         examples: &[
             "slurmstepd: error: *** JOB 123 ON node7 CANCELLED AT 2024-05-01T10:00:00 DUE TO TIME LIMIT ***",
         ],
-        near_misses: &[
-            "slurmstepd: error: *** JOB 123 ON node7 CANCELLED AT 2024-05-01T10:00:00 ***",
-        ],
+        near_misses: &["slurmstepd: error: *** JOB 123 ON node7 CANCELLED AT 2024-05-01T10:00:00 ***"],
     },
     Entry {
         id: "slurm_node_fail",
@@ -66,9 +64,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         means: "Mostly scancel by a person, or the tail of a failed step.",
         told_apart: "Slurm's own reasons stand behind 'DUE TO'.",
         advice: "Look for an earlier error; if there is none, a person did it.",
-        examples: &[
-            "slurmstepd: error: *** STEP 84.0 ON node49 CANCELLED AT 2023-02-22T07:55:14 ***",
-        ],
+        examples: &["slurmstepd: error: *** STEP 84.0 ON node49 CANCELLED AT 2023-02-22T07:55:14 ***"],
         near_misses: &[
             "slurmstepd: error: *** JOB 1 ON n CANCELLED AT 2024-05-01T10:00:00 DUE TO TIME LIMIT ***",
         ],
@@ -93,8 +89,6 @@ pub(super) const ENTRIES: &[Entry] = &[
             "torch.distributed.elastic.multiprocessing.errors.ChildFailedError: ",
             "E0503 22:51:04.928 api.py:826] failed (exitcode: 2) local_rank: 0 (pid: 89721) of binary: python",
         ],
-        near_misses: &[
-            "from torch.distributed.elastic.multiprocessing.errors import ChildFailedError",
-        ],
+        near_misses: &["from torch.distributed.elastic.multiprocessing.errors import ChildFailedError"],
     },
 ];

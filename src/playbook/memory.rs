@@ -61,13 +61,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         pattern: Some(
             r"oom[-_]kill|invoked oom-killer|Out of memory: Kill|: Out Of Memory|[Ee]xceeded (?:job )?memory limit|signal: [Kk]illed|OOMKilled|^(?:\S+: line +\d+: +\d+ )?Killed(?: {2,}.*|\s*)$",
         ),
-        exclusions: &[
-            "oom_kill_disable",
-            "oom_kill 0",
-            "oom_kill: 0",
-            "echo ",
-            "killed=0",
-        ],
+        exclusions: &["oom_kill_disable", "oom_kill 0", "oom_kill: 0", "echo ", "killed=0"],
         means: "The kernel or the cgroup killed the process for host memory.",
         told_apart: "A GPU's shortage raises a Python error; this kills by SIGKILL, often without any text of the program.",
         advice: "Ask for more memory, cut DataLoader workers or prefetching, and look for a leak.",
@@ -102,10 +96,7 @@ pub(super) const ENTRIES: &[Entry] = &[
             "numpy.core._exceptions._ArrayMemoryError: Unable to allocate 273. GiB for an array with shape (101, 363246735)",
             "MemoryError",
         ],
-        near_misses: &[
-            "    except MemoryError:",
-            "torch.cuda.OutOfMemoryError: CUDA out of memory.",
-        ],
+        near_misses: &["    except MemoryError:", "torch.cuda.OutOfMemoryError: CUDA out of memory."],
     },
     Entry {
         id: "shm_too_small",
@@ -130,9 +121,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         severity: Severity::Critical,
         role: Role::Root,
         literals: &["DataLoader worker (pid"],
-        pattern: Some(
-            r"DataLoader worker \(pid\(?s?\)?[^)]*\) (?:is killed by signal|exited unexpectedly)",
-        ),
+        pattern: Some(r"DataLoader worker \(pid\(?s?\)?[^)]*\) (?:is killed by signal|exited unexpectedly)"),
         exclusions: &["Bus error"],
         means: "A worker process of the data loader died, mostly for want of host memory.",
         told_apart: "With 'Bus error' it is /dev/shm that is too small.",

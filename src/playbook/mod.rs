@@ -64,30 +64,12 @@ pub struct Family {
 
 /// All families. Within a record the first entry that hits is the headline.
 pub const FAMILIES: &[Family] = &[
-    Family {
-        name: "memory",
-        entries: memory::ENTRIES,
-    },
-    Family {
-        name: "gpu",
-        entries: gpu::ENTRIES,
-    },
-    Family {
-        name: "host",
-        entries: host::ENTRIES,
-    },
-    Family {
-        name: "python",
-        entries: python::ENTRIES,
-    },
-    Family {
-        name: "network",
-        entries: network::ENTRIES,
-    },
-    Family {
-        name: "launcher",
-        entries: launcher::ENTRIES,
-    },
+    Family { name: "memory", entries: memory::ENTRIES },
+    Family { name: "gpu", entries: gpu::ENTRIES },
+    Family { name: "host", entries: host::ENTRIES },
+    Family { name: "python", entries: python::ENTRIES },
+    Family { name: "network", entries: network::ENTRIES },
+    Family { name: "launcher", entries: launcher::ENTRIES },
 ];
 
 /// Syndrome of an uncaught exception that no other entry names.
@@ -131,9 +113,7 @@ impl Entry {
 fn compiled(index: usize, pattern: &str) -> Option<&'static Regex> {
     static COMPILED: OnceLock<Vec<OnceLock<Option<Regex>>>> = OnceLock::new();
     let all = COMPILED.get_or_init(|| entries().map(|_| OnceLock::new()).collect());
-    all.get(index)?
-        .get_or_init(|| Regex::new(pattern).ok())
-        .as_ref()
+    all.get(index)?.get_or_init(|| Regex::new(pattern).ok()).as_ref()
 }
 
 #[cfg(test)]
@@ -146,18 +126,9 @@ mod tests {
         for entry in entries() {
             assert!(!entry.examples.is_empty(), "{} has no example", entry.id);
             for example in entry.examples {
-                let found: Vec<_> = hits(example.as_bytes())
-                    .map(|(entry, _)| entry.id)
-                    .collect();
-                assert!(
-                    found.contains(&entry.id),
-                    "{} misses {example:?}: {found:?}",
-                    entry.id
-                );
-                assert!(
-                    !candidates(example.as_bytes()).is_empty(),
-                    "no candidate in {example:?}"
-                );
+                let found: Vec<_> = hits(example.as_bytes()).map(|(entry, _)| entry.id).collect();
+                assert!(found.contains(&entry.id), "{} misses {example:?}: {found:?}", entry.id);
+                assert!(!candidates(example.as_bytes()).is_empty(), "no candidate in {example:?}");
             }
             for miss in entry.near_misses {
                 let found: Vec<_> = hits(miss.as_bytes()).map(|(entry, _)| entry.id).collect();

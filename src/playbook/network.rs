@@ -55,9 +55,6 @@ pub(super) const ENTRIES: &[Entry] = &[
             "[Rank 0] Watchdog caught collective operation timeout: WorkNCCL(SeqNum=1, OpType=ALLREDUCE, Timeout(ms)=1800000) ran for 1800646 milliseconds before timing out.",
             "[E ProcessGroupNCCL.cpp:414] Some NCCL operations have failed or timed out.",
         ],
-        near_misses: &[
-            "NCCL_TIMEOUT=1800 set",
-            "hpwdt 0000:61:00.0: timeout: 30 seconds (nowayout=0)",
-        ],
+        near_misses: &["NCCL_TIMEOUT=1800 set", "hpwdt 0000:61:00.0: timeout: 30 seconds (nowayout=0)"],
     },
 ];

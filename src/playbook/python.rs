@@ -9,11 +9,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         title: "A module or shared library is missing",
         severity: Severity::Critical,
         role: Role::Root,
-        literals: &[
-            "ModuleNotFoundError",
-            "ImportError",
-            "cannot open shared object file",
-        ],
+        literals: &["ModuleNotFoundError", "ImportError", "cannot open shared object file"],
         pattern: None,
         exclusions: &[
             "NCCL INFO",

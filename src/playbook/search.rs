@@ -21,7 +21,7 @@ pub fn candidates(bytes: &[u8]) -> Vec<usize> {
     for search in SEARCHES.get_or_init(build) {
         match search {
             Search::Packed(packed) => {
-                places.extend(packed.find_iter(bytes).map(|found| found.start()))
+                places.extend(packed.find_iter(bytes).map(|found| found.start()));
             }
             Search::Plain(literals) => {
                 for literal in literals {
@@ -52,20 +52,14 @@ fn build() -> Vec<Search> {
     // A literal within another one finds its records too.
     let needed: Vec<_> = literals
         .iter()
-        .filter(|literal| {
-            !literals
-                .iter()
-                .any(|other| other != *literal && literal.contains(other))
-        })
+        .filter(|literal| !literals.iter().any(|other| other != *literal && literal.contains(other)))
         .copied()
         .collect();
     needed
         .chunks(PER_SEARCH)
-        .map(
-            |chunk| match packed::Config::new().builder().extend(chunk).build() {
-                Some(searcher) => Search::Packed(searcher),
-                None => Search::Plain(chunk.to_vec()),
-            },
-        )
+        .map(|chunk| match packed::Config::new().builder().extend(chunk).build() {
+            Some(searcher) => Search::Packed(searcher),
+            None => Search::Plain(chunk.to_vec()),
+        })
         .collect()
 }

@@ -3,6 +3,7 @@
 
 use super::{Rows, Stop, shown};
 use crate::metrics::{Metric, Row};
+use std::fmt::Write as _;
 use std::io::Write;
 
 /// Rows that are looked at before the first is printed, to choose columns and widths.
@@ -35,9 +36,9 @@ pub(super) fn print(rows: &mut Rows, out: &mut impl Write) -> Result<(), Stop> {
     let mut attempt = 1;
     let mut text = String::new();
     if !first.is_empty() {
-        text.push_str(&format!("{:>8}", "line"));
+        let _ = write!(text, "{:>8}", "line");
         for column in &columns {
-            text.push_str(&format!("  {:>width$}", column.metric.name(), width = column.width));
+            let _ = write!(text, "  {:>width$}", column.metric.name(), width = column.width);
         }
         text.push('\n');
     }
@@ -67,12 +68,12 @@ pub(super) fn print(rows: &mut Rows, out: &mut impl Write) -> Result<(), Stop> {
 fn line(row: &Row, columns: &[Column], attempt: &mut u32, text: &mut String) {
     if row.attempt > *attempt {
         *attempt = row.attempt;
-        text.push_str(&format!("-- attempt {attempt} --\n"));
+        let _ = writeln!(text, "-- attempt {attempt} --");
     }
-    text.push_str(&format!("{:>8}", row.line));
+    let _ = write!(text, "{:>8}", row.line);
     for column in columns {
         let value = row.values.get(column.metric).map(brief).unwrap_or_default();
-        text.push_str(&format!("  {value:>width$}", width = column.width));
+        let _ = write!(text, "  {value:>width$}", width = column.width);
     }
     text.truncate(text.trim_end().len());
     text.push('\n');

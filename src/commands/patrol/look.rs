@@ -107,12 +107,9 @@ fn read(held: &mut Held<'_>, path: &Path, patrol: &Patrol<'_>, look: &mut Look) 
     look.digest = digest.finish();
 }
 
-/// Whether the process is not the one that was known before.
+/// Whether what the log says now is by another process than the last attempt's.
 fn is_another(facts: &ProcessFacts, held: &Held<'_>) -> bool {
-    match (&facts.found, held.state.memory.process.identity.as_ref()) {
-        (Found::Process(life), Some(known)) => life.identity != *known,
-        _ => false,
-    }
+    matches!(&facts.found, Found::Process(life) if held.state.memory.start.begins(&life.identity))
 }
 
 /// The narrowest mode among the log files.

@@ -23,7 +23,7 @@ use crate::observe::probe::{self, Answers, Question};
 use crate::persist::lock::Lock;
 use crate::persist::state::{Loaded, State};
 use crate::persist::store::Store;
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use std::io::{self, IsTerminal, Write};
 use std::ops::Range;
 use std::path::Path;
@@ -229,9 +229,15 @@ impl Patrol<'_> {
         state.save(&keep.store)
     }
 
-    /// The health file's sync makes the states beside it durable as well.
+    /// The health file's sync makes the states beside it durable as well. A patrol that read nothing
+    /// and told nothing loses nothing in a power cut that brings back the files before it.
     fn write_health(&self, keep: &Keep, outcomes: &[Outcome]) -> Result<()> {
         let named = self.args.runs.is_empty() && self.args.log.is_none();
+        let news = |outcome: &Outcome| {
+            let read = outcome.report.log.as_ref().is_some_and(|log| log.bytes_read > 0);
+            read || !outcome.report.findings.is_empty() || outcome.report.since_last_s.is_none()
+        };
+        let durable = outcomes.iter().any(news);
         let update = Update {
             runs: outcomes
                 .iter()
@@ -241,15 +247,21 @@ impl Patrol<'_> {
                 .collect(),
             only: named.then(|| self.config.runs.iter().map(|run| run.name.clone()).collect()),
             mode: outcomes.iter().fold(0o666, |mode, outcome| mode & outcome.mode),
+            durable,
         };
-        if !keep.store.holds(&self.config.health_file) {
+        let news = |outcome: &Outcome| {
+            let read = outcome.report.log.as_ref().is_some_and(|log| log.bytes_read > 0);
+            read || !outcome.report.findings.is_empty() || outcome.report.since_last_s.is_none()
+        };
+        let durable = outcomes.iter().any(news);
+        if durable && !keep.store.holds(&self.config.health_file) {
             keep.store.sync()?;
         }
         health::write(&keep.store, &self.config.health_file, update, self.clock.wall(), self.common.lock_wait)
     }
 
     /// Prints the verdict; returns the ids of the alerts that it told.
-    fn print(&self, out: &mut dyn Write, report: &Report, alerts: &[Alert]) -> Result<HashSet<String>> {
+    fn print(&self, out: &mut dyn Write, report: &Report, alerts: &[Alert]) -> Result<BTreeSet<String>> {
         let failed = report.runs.iter().any(|run| run.error.is_some());
         let json = self.args.format == ReportFormat::Json;
         let quiet = self.common.quiet && !(json && (failed || !alerts.is_empty()));
@@ -259,7 +271,7 @@ impl Patrol<'_> {
                 let failed = Report { runs: failed, notes: Vec::new(), ..report.clone() };
                 printed(text::report(out, &failed, self.style()))?;
             }
-            return Ok(HashSet::new());
+            return Ok(BTreeSet::new());
         }
         if json {
             let line = serde_json::to_string(report).map_err(io::Error::other);
@@ -285,7 +297,7 @@ impl Patrol<'_> {
 
     /// Serves the channels. What an earlier, killed patrol owes the terminal goes to standard error
     /// beside a JSON verdict, which must stay one document.
-    fn deliver(&self, keep: &Keep, out: &mut dyn Write, shown: HashSet<String>) -> Vec<String> {
+    fn deliver(&self, keep: &Keep, out: &mut dyn Write, shown: BTreeSet<String>) -> Vec<String> {
         let mut stderr = io::stderr();
         let out: &mut dyn Write = if self.args.format == ReportFormat::Json { &mut stderr } else { out };
         let mut channels = channels(&keep.store, out, shown);

@@ -81,6 +81,9 @@ fn a_resume_keeps_the_steps_that_stand_and_a_fresh_start_keeps_none() {
     assert_eq!((numbers.curve.rows(), numbers.peak_lr, numbers.attempt_rows), (1, None, 1));
 }
 
+/// Steps, total in the log, total in the config, whether complete.
+type Case = (&'static [f64], Option<f64>, Option<u64>, bool);
+
 #[test]
 fn the_end_is_reached_at_the_total_or_at_the_last_row_before_it() {
     let run = |steps: &[f64], total: Option<f64>| {
@@ -94,7 +97,6 @@ fn the_end_is_reached_at_the_total_or_at_the_last_row_before_it() {
         }
         numbers
     };
-    type Case = (&'static [f64], Option<f64>, Option<u64>, bool);
     let table: &[Case] = &[
         (&[1.0, 2.0, 3.0], Some(3.0), None, true),
         (&[1.0, 2.0], Some(3.0), None, false),

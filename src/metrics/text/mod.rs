@@ -6,6 +6,7 @@
 
 pub(crate) mod clean;
 mod field;
+mod key;
 mod number;
 mod progress;
 pub mod records;
@@ -56,6 +57,9 @@ const LONGEST: usize = 64 * 1024;
 
 /// Shapes kept: a log alternates between a handful.
 const SHAPES: usize = 16;
+
+/// Shapes at the front that stay in place.
+const TRIED_FIRST: usize = 3;
 
 /// Shapes that may be learnt without one of them being used; each use gives one back. Beyond it
 /// only every 64th record is learnt from, so that a log without shapes does not pay for them.
@@ -135,7 +139,11 @@ impl Extractor {
             if shape.elected == context.election()
                 && let Some(end) = shape.read(bytes, at, &mut self.row, &mut self.times)
             {
-                self.shapes[..=index].rotate_right(1);
+                // A shape in use moves up among those that are tried first; there, order costs
+                // less than moving.
+                if index >= TRIED_FIRST {
+                    self.shapes.swap(index, index / 2);
+                }
                 self.spent = self.spent.saturating_sub(1);
                 return Some(end);
             }
@@ -185,9 +193,11 @@ impl Extractor {
             let number = number::read(text).map(|(value, _)| value);
             match (field.slot, number) {
                 (Slot::Value { metric, scale, .. }, Some(value)) => {
-                    assign(&mut self.row.values, metric, value * scale)
+                    assign(&mut self.row.values, metric, value * scale);
                 }
-                (Slot::Total { metric }, Some(value)) => assign(&mut self.row.values, metric, value),
+                (Slot::Total { metric }, Some(value)) => {
+                    assign(&mut self.row.values, metric, value);
+                }
                 (Slot::Other { scale }, Some(value)) if self.with_other => {
                     self.row.other.push((
                         String::from_utf8_lossy(&record[field.key.0..field.key.1]).into_owned(),
@@ -215,7 +225,7 @@ impl Extractor {
 
     fn learn(&mut self, record: &[u8], fields: &[Field], elected: (u8, bool)) {
         self.spent = self.spent.wrapping_add(1);
-        if self.spent > CREDIT && self.spent % 64 != 0 {
+        if self.spent > CREDIT && !self.spent.is_multiple_of(64) {
             return;
         }
         let mut shape =
@@ -267,7 +277,7 @@ fn resolve(context: &mut FileContext, record: &[u8], fields: &mut [Field]) -> bo
     let (loss, at) = best[Metric::Loss as usize];
     let evaluated_first = loss != names::PLAIN
         && best[Metric::ValLoss as usize].1 != usize::MAX
-        && first_step(record, fields, best);
+        && first_step(record, fields, &best);
     let (elected, established) = context.election();
     if at != usize::MAX && !evaluated_first && !established && loss < elected {
         context.elect(loss, &record[fields[at].key.0..fields[at].key.1]);
@@ -293,7 +303,7 @@ fn resolve(context: &mut FileContext, record: &[u8], fields: &mut [Field]) -> bo
 
 /// An evaluation in front of the first step (`step 0: train loss 6.07, val loss 6.05`) is no row of
 /// training.
-fn first_step(record: &[u8], fields: &[Field], best: [(u8, usize); super::METRICS]) -> bool {
+fn first_step(record: &[u8], fields: &[Field], best: &[(u8, usize); super::METRICS]) -> bool {
     fields.get(best[Metric::Step as usize].1).is_some_and(|field| &record[field.start..field.end] == b"0")
 }
 

@@ -31,9 +31,6 @@ pub struct FileContext {
     /// The next row begins an attempt: the run's process is another one.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     begin: bool,
-    /// An attempt began by the process; a fall of the step in the same read is the same event.
-    #[serde(skip)]
-    begun: bool,
     /// The unfinished tail that was judged had its row counted.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub(crate) tail_counted: bool,
@@ -57,7 +54,6 @@ impl Default for FileContext {
             loss_rows: 0,
             track: Track::default(),
             begin: false,
-            begun: false,
             tail_counted: false,
             trace: None,
             chained: false,
@@ -79,6 +75,9 @@ struct Track {
     rise: f64,
     /// Steps of the epochs before.
     base: f64,
+    /// It began by the process; a fall of the step in the same read is the same event.
+    #[serde(skip)]
+    begun: bool,
     /// Epoch of the last row.
     #[serde(skip_serializing_if = "Option::is_none")]
     epoch: Option<f64>,
@@ -112,7 +111,7 @@ impl FileContext {
 
     /// A new read begins: what was said of the process is settled.
     pub fn begin_read(&mut self) {
-        self.begun = false;
+        self.track.begun = false;
     }
 
     /// Counts the row and gives it its epoch, step, attempt and global step.
@@ -137,18 +136,14 @@ impl FileContext {
         }
         if std::mem::take(&mut self.begin) {
             self.attempt += 1;
-            self.begun = true;
-            self.track = Track::default();
+            self.track = Track { begun: true, ..Track::default() };
         }
         // Validation lines and timers may count something else; only the loss's own rows are steps.
         let has_loss = values.get(Metric::Loss).is_some();
         self.loss_rows = (self.loss_rows + u8::from(has_loss)).min(ESTABLISHED);
         let counts = has_loss || self.loss_rank == u8::MAX;
         if let Some(step) = values.get(Metric::Step) {
-            if counts
-                && self.track.advance(step, values.get(Metric::Epoch), values.get(Metric::TotalSteps))
-                && !std::mem::take(&mut self.begun)
-            {
+            if counts && self.track.advance(step, values.get(Metric::Epoch), values.get(Metric::TotalSteps)) {
                 self.attempt += 1;
             }
             row.global_step = Some(self.track.base + step);
@@ -161,7 +156,14 @@ impl Track {
     /// Takes the next step; true where it fell back and an attempt begins.
     fn advance(&mut self, step: f64, epoch: Option<f64>, total: Option<f64>) -> bool {
         let Some(last) = self.last.replace(step) else {
-            *self = Self { last: Some(step), first: step, top: step, epoch, ..Self::default() };
+            *self = Self {
+                last: Some(step),
+                first: step,
+                top: step,
+                epoch,
+                begun: self.begun,
+                ..Self::default()
+            };
             return false;
         };
         let earlier = self.epoch;
@@ -171,8 +173,7 @@ impl Track {
             self.top = self.top.max(step);
             return false;
         }
-        let new_epoch =
-            matches!((earlier, epoch), (Some(earlier), Some(epoch)) if epoch > earlier && epoch != step);
+        let new_epoch = matches!((earlier, epoch), (Some(earlier), Some(epoch)) if epoch > earlier);
         let complete =
             total.is_some_and(|total| total > 0.0 && self.top >= 0.9 * total && step <= 0.1 * total);
         if new_epoch
@@ -187,8 +188,9 @@ impl Track {
         if self.top - step <= JITTER_RISES * self.rise && !restarted {
             return false;
         }
+        let same_event = self.begun;
         *self = Self { last: Some(step), first: step, top: step, epoch: self.epoch, ..Self::default() };
-        true
+        !same_event
     }
 }
 

@@ -74,15 +74,9 @@ impl Shape {
         self.names.clear();
         self.elected = elected;
         // A name with a changing number in it would be another name.
-        let named_by_a_number = |field: &Field| {
-            fields
-                .iter()
-                .any(|other| other.start < field.key.1 && other.end > field.key.0)
-        };
-        if fields
-            .iter()
-            .any(|field| field.key.0 < field.key.1 && named_by_a_number(field))
-        {
+        let named_by_a_number =
+            |field: &Field| fields.iter().any(|other| other.start < field.key.1 && other.end > field.key.0);
+        if fields.iter().any(|field| field.key.0 < field.key.1 && named_by_a_number(field)) {
             return false;
         }
         // Fewer digits in front of the colon would be a rank.
@@ -184,14 +178,8 @@ impl Shape {
                     length
                 }
                 Taken::Rank => {
-                    let length =
-                        Some(digits(rest)).filter(|digits| RANK_DIGITS.contains(digits))?;
-                    row.rank = Some(
-                        std::str::from_utf8(rest.get(..length)?)
-                            .ok()?
-                            .parse()
-                            .ok()?,
-                    );
+                    let length = Some(digits(rest)).filter(|digits| RANK_DIGITS.contains(digits))?;
+                    row.rank = Some(std::str::from_utf8(rest.get(..length)?).ok()?.parse().ok()?);
                     length
                 }
                 Taken::Time => {
@@ -199,6 +187,8 @@ impl Shape {
                     row.time = Some(time);
                     length
                 }
+                // The record's time may stand where the learnt one had other digits.
+                Taken::Clock if row.time.is_none() && times.read(rest).is_some() => return None,
                 Taken::Clock => clock(bytes, at)? - at,
                 Taken::Bar(end) => bar(bytes, at).filter(|found| bytes[*found] == end)? - at,
                 Taken::End => return ending(bytes, at),

@@ -19,11 +19,7 @@ fn rows(text: &str) -> Vec<Row> {
 fn values(text: &str) -> Vec<(&'static str, f64)> {
     match &rows(text)[..] {
         [] => Vec::new(),
-        [row] => row
-            .values
-            .iter()
-            .map(|(metric, value)| (metric.name(), value))
-            .collect(),
+        [row] => row.values.iter().map(|(metric, value)| (metric.name(), value)).collect(),
         rows => panic!("{} rows", rows.len()),
     }
 }
@@ -33,94 +29,42 @@ fn the_plain_shapes_are_read() {
     let cases: [(&str, &[(&str, f64)]); 14] = [
         ("step 10 loss 2.3", &[("step", 10.0), ("loss", 2.3)]),
         ("step: 10, loss: 2.3", &[("step", 10.0), ("loss", 2.3)]),
-        (
-            "step=10 loss=2.3 lr=1e-4",
-            &[("step", 10.0), ("loss", 2.3), ("lr", 1e-4)],
-        ),
-        (
-            "| step | 10 | loss | 2.3 |",
-            &[("step", 10.0), ("loss", 2.3)],
-        ),
-        (
-            r#"{"step": 10, "loss": 2.3, "note": "x"}"#,
-            &[("step", 10.0), ("loss", 2.3)],
-        ),
+        ("step=10 loss=2.3 lr=1e-4", &[("step", 10.0), ("loss", 2.3), ("lr", 1e-4)]),
+        ("| step | 10 | loss | 2.3 |", &[("step", 10.0), ("loss", 2.3)]),
+        (r#"{"step": 10, "loss": 2.3, "note": "x"}"#, &[("step", 10.0), ("loss", 2.3)]),
         (
             "{'loss': 0.5, 'grad_norm': 1.25, 'learning_rate': 1e-05, 'epoch': 0.1}",
-            &[
-                ("step", 0.1),
-                ("epoch", 0.1),
-                ("loss", 0.5),
-                ("grad_norm", 1.25),
-                ("lr", 1e-5),
-            ],
+            &[("step", 0.1), ("epoch", 0.1), ("loss", 0.5), ("grad_norm", 1.25), ("lr", 1e-5)],
         ),
-        (
-            "step 10/1000 - loss 2.3",
-            &[("step", 10.0), ("total_steps", 1000.0), ("loss", 2.3)],
-        ),
-        (
-            "Epoch 3/10 loss: 2.3",
-            &[
-                ("step", 3.0),
-                ("epoch", 3.0),
-                ("total_epochs", 10.0),
-                ("loss", 2.3),
-            ],
-        ),
+        ("step 10/1000 - loss 2.3", &[("step", 10.0), ("total_steps", 1000.0), ("loss", 2.3)]),
+        ("Epoch 3/10 loss: 2.3", &[("step", 3.0), ("epoch", 3.0), ("total_epochs", 10.0), ("loss", 2.3)]),
         (
             "iter 250: loss 1.2000, time 12.50ms, mfu 33.00%",
-            &[
-                ("step", 250.0),
-                ("loss", 1.2),
-                ("step_time_s", 0.0125),
-                ("mfu", 0.33),
-            ],
+            &[("step", 250.0), ("loss", 1.2), ("step_time_s", 0.0125), ("mfu", 0.33)],
         ),
         (
             "  7%|▋  | 53/1000 [00:10<03:00, 5.2it/s, loss=2.3]",
-            &[
-                ("step", 53.0),
-                ("total_steps", 1000.0),
-                ("loss", 2.3),
-                ("throughput", 5.2),
-            ],
+            &[("step", 53.0), ("total_steps", 1000.0), ("loss", 2.3), ("throughput", 5.2)],
         ),
         (
             "26/100 [=====>......] - ETA: 1:29 - loss: 4.2 - acc: 0.5",
-            &[
-                ("step", 26.0),
-                ("total_steps", 100.0),
-                ("loss", 4.2),
-                ("train_accuracy", 0.5),
-            ],
+            &[("step", 26.0), ("total_steps", 100.0), ("loss", 4.2), ("train_accuracy", 0.5)],
         ),
-        (
-            "\x1b[36mloss\x1b[0m: \x1b[31m2.3\x1b[0m step: 4",
-            &[("step", 4.0), ("loss", 2.3)],
-        ),
+        ("\x1b[36mloss\x1b[0m: \x1b[31m2.3\x1b[0m step: 4", &[("step", 4.0), ("loss", 2.3)]),
         (
             "step:3 loss:np.float64(0.03) val_loss: tensor(0.5, device='cuda:0')",
             &[("step", 3.0), ("loss", 0.03), ("val_loss", 0.5)],
         ),
         (
             "Epoch: [3][40/100]  Loss 5.254 (5.1)",
-            &[
-                ("step", 40.0),
-                ("total_steps", 100.0),
-                ("epoch", 3.0),
-                ("loss", 5.254),
-            ],
+            &[("step", 40.0), ("total_steps", 100.0), ("epoch", 3.0), ("loss", 5.254)],
         ),
     ];
     for (text, expected) in cases {
         let found = values(text);
         assert_eq!(found.len(), expected.len(), "{text}: {found:?}");
         for (found, expected) in found.iter().zip(expected) {
-            assert!(
-                found.0 == expected.0 && (found.1 - expected.1).abs() < 1e-12,
-                "{text}: {found:?}"
-            );
+            assert!(found.0 == expected.0 && (found.1 - expected.1).abs() < 1e-12, "{text}: {found:?}");
         }
     }
 }
@@ -134,22 +78,10 @@ fn what_is_not_finite_is_kept_for_measures_and_dropped_for_times() {
         "{\"step\": 1, \"loss\": NaN}",
         "loss -nan step 1",
     ] {
-        assert!(
-            rows(text)[0]
-                .values
-                .get(Metric::Loss)
-                .is_some_and(f64::is_nan),
-            "{text}"
-        );
+        assert!(rows(text)[0].values.get(Metric::Loss).is_some_and(f64::is_nan), "{text}");
     }
-    assert_eq!(
-        rows("step 1 loss -inf")[0].values.get(Metric::Loss),
-        Some(f64::NEG_INFINITY)
-    );
-    assert_eq!(
-        rows("step 1 loss Infinity")[0].values.get(Metric::Loss),
-        Some(f64::INFINITY)
-    );
+    assert_eq!(rows("step 1 loss -inf")[0].values.get(Metric::Loss), Some(f64::NEG_INFINITY));
+    assert_eq!(rows("step 1 loss Infinity")[0].values.get(Metric::Loss), Some(f64::INFINITY));
     let row = &rows("step:1/6200 train_loss:10.9 step_avg:nanms")[0];
     assert_eq!(row.values.get(Metric::StepTimeS), None);
 }
@@ -174,21 +106,9 @@ fn settings_summaries_and_talk_are_no_rows() {
 #[test]
 fn validation_is_told_from_training_by_its_name_and_by_its_line() {
     let row = &rows("step 5: loss 2.5, val_loss: 2.75")[0];
-    assert_eq!(
-        (
-            row.values.get(Metric::Loss),
-            row.values.get(Metric::ValLoss)
-        ),
-        (Some(2.5), Some(2.75))
-    );
+    assert_eq!((row.values.get(Metric::Loss), row.values.get(Metric::ValLoss)), (Some(2.5), Some(2.75)));
     let row = &rows("| epoch 002 | valid on 'valid' subset | loss 4.8 | ppl 9.5")[0];
-    assert_eq!(
-        (
-            row.values.get(Metric::Loss),
-            row.values.get(Metric::ValLoss)
-        ),
-        (None, Some(4.8))
-    );
+    assert_eq!((row.values.get(Metric::Loss), row.values.get(Metric::ValLoss)), (None, Some(4.8)));
 }
 
 #[test]
@@ -205,15 +125,11 @@ fn one_name_carries_the_loss_of_a_file() {
 fn a_header_line_gives_its_epoch_to_the_rows_below() {
     let rows = rows("Epoch 1/2\n1/9 - loss: 2.0\n9/9 - loss: 1.9\nEpoch 2/2\n1/9 - loss: 1.8\n");
     assert_eq!(
-        rows.iter()
-            .map(|row| row.values.get(Metric::Epoch))
-            .collect::<Vec<_>>(),
+        rows.iter().map(|row| row.values.get(Metric::Epoch)).collect::<Vec<_>>(),
         [Some(1.0), Some(1.0), Some(2.0)]
     );
     assert_eq!(
-        rows.iter()
-            .map(|row| (row.attempt, row.global_step))
-            .collect::<Vec<_>>(),
+        rows.iter().map(|row| (row.attempt, row.global_step)).collect::<Vec<_>>(),
         [(1, Some(1.0)), (1, Some(9.0)), (1, Some(10.0))]
     );
 }
@@ -222,9 +138,7 @@ fn a_header_line_gives_its_epoch_to_the_rows_below() {
 fn carriage_returns_part_rows_and_count_as_no_line() {
     let rows = rows("a\n1/9 loss: 3.0\r2/9 loss: 2.0\r3/9 loss: 1.0\nstep 4 loss: 0.5\n");
     assert_eq!(
-        rows.iter()
-            .map(|row| (row.line, row.offset))
-            .collect::<Vec<_>>(),
+        rows.iter().map(|row| (row.line, row.offset)).collect::<Vec<_>>(),
         [(2, 2), (2, 16), (2, 30), (3, 44)]
     );
 }
@@ -233,10 +147,7 @@ fn carriage_returns_part_rows_and_count_as_no_line() {
 fn ranks_and_times_are_read_from_the_prefix() {
     let row = &rows("[rank3]: 2024-10-15T15:58:28Z step 5 loss 2.5")[0];
     assert_eq!(row.rank, Some(3));
-    assert_eq!(
-        row.time.map(|time| time.to_rfc3339()),
-        Some("2024-10-15T15:58:28+00:00".to_owned())
-    );
+    assert_eq!(row.time.map(|time| time.to_rfc3339()), Some("2024-10-15T15:58:28+00:00".to_owned()));
 }
 
 /// A line of a log: words, names, numbers and separators in any order.
@@ -299,20 +210,14 @@ fn difference(lines: &[String]) -> Option<String> {
             row.line, row.time, row.rank, row.attempt, row.global_step, row.line, row.other
         )
     };
-    let (by_shape, by_name): (Vec<_>, Vec<_>) = (
-        by_shape.iter().map(text).collect(),
-        by_name.iter().map(text).collect(),
-    );
+    let (by_shape, by_name): (Vec<_>, Vec<_>) =
+        (by_shape.iter().map(text).collect(), by_name.iter().map(text).collect());
     let at = by_shape
         .iter()
         .zip(&by_name)
         .position(|(shape, name)| shape != name)
         .or((by_shape.len() != by_name.len()).then_some(by_shape.len().min(by_name.len())))?;
-    Some(format!(
-        "{lines:#?}\nby shape {:?}\nby name  {:?}",
-        by_shape.get(at),
-        by_name.get(at)
-    ))
+    Some(format!("{lines:#?}\nby shape {:?}\nby name  {:?}", by_shape.get(at), by_name.get(at)))
 }
 
 proptest! {
@@ -347,19 +252,17 @@ proptest! {
 fn renumber(template: &str, mut noise: u64) -> String {
     let mut text = String::new();
     for letter in template.chars() {
-        noise = noise
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
+        noise = noise.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         let dice = noise >> 33;
         match letter {
             '0'..='9' => {
                 text.push(char::from(b'0' + (dice % 10) as u8));
-                if dice % 11 == 0 {
+                if dice.is_multiple_of(11) {
                     text.push('7');
                 }
             }
-            ' ' if dice % 5 == 0 => text.push_str("  "),
-            '.' if dice % 23 == 0 => {}
+            ' ' if dice.is_multiple_of(5) => text.push_str("  "),
+            '.' if dice.is_multiple_of(23) => {}
             letter => text.push(letter),
         }
     }

@@ -2,6 +2,7 @@
 //! file's memory, so that one that is split between two reads is one all the same.
 
 use serde::{Deserialize, Serialize};
+use std::fmt::Write;
 
 /// A traceback whose exception has not been printed yet.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -61,16 +62,8 @@ impl Trace {
         } else {
             String::new()
         };
-        let prefix = if prefix.contains("it]") || prefix.contains('<') {
-            String::new()
-        } else {
-            prefix
-        };
-        Some(Self {
-            prefix,
-            chained,
-            ..Self::default()
-        })
+        let prefix = if prefix.contains("it]") || prefix.contains('<') { String::new() } else { prefix };
+        Some(Self { prefix, chained, ..Self::default() })
     }
 
     /// Takes the next record.
@@ -83,11 +76,7 @@ impl Trace {
         let Some(text) = record.strip_prefix(prefix.as_bytes()) else {
             return Then::GoesOn;
         };
-        let text = if prefix.is_empty() {
-            text
-        } else {
-            text.strip_prefix(b" ").unwrap_or(text)
-        };
+        let text = if prefix.is_empty() { text } else { text.strip_prefix(b" ").unwrap_or(text) };
         if let Some(frame) = frame(text) {
             if self.frame.is_empty() || !is_library(&frame) {
                 self.frame = frame;
@@ -97,11 +86,9 @@ impl Trace {
         if !is_exception(text) {
             return Then::GoesOn;
         }
-        let mut text = String::from_utf8_lossy(&text[..text.len().min(TEXT)])
-            .trim_end()
-            .to_owned();
+        let mut text = String::from_utf8_lossy(&text[..text.len().min(TEXT)]).trim_end().to_owned();
         if !self.frame.is_empty() {
-            text.push_str(&format!(" ({})", shorten(&self.frame)));
+            let _ = write!(text, " ({})", shorten(&self.frame));
         }
         Then::Exception(text)
     }
@@ -109,51 +96,30 @@ impl Trace {
 
 /// `  File "/path/train.py", line 354, in main`, shortened to what leads to it.
 fn frame(text: &[u8]) -> Option<String> {
-    let text = std::str::from_utf8(text)
-        .ok()?
-        .trim_start()
-        .strip_prefix("File \"")?;
+    let text = std::str::from_utf8(text).ok()?.trim_start().strip_prefix("File \"")?;
     let (path, rest) = text.split_once("\", line ")?;
     let (line, function) = rest.split_once(", in ").unwrap_or((rest, ""));
-    let path: String = path
-        .chars()
-        .rev()
-        .take(FRAME)
-        .collect::<Vec<_>>()
-        .into_iter()
-        .rev()
-        .collect();
+    let path: String = path.chars().rev().take(FRAME).collect::<Vec<_>>().into_iter().rev().collect();
     Some(if function.is_empty() {
         format!("{path}:{line}")
     } else {
-        format!(
-            "{path}:{line} in {}",
-            function.trim_end().chars().take(40).collect::<String>()
-        )
+        format!("{path}:{line} in {}", function.trim_end().chars().take(40).collect::<String>())
     })
 }
 
 fn is_library(frame: &str) -> bool {
-    ["site-packages", "dist-packages", "/lib/python", "<frozen"]
-        .iter()
-        .any(|part| frame.contains(part))
+    ["site-packages", "dist-packages", "/lib/python", "<frozen"].iter().any(|part| frame.contains(part))
 }
 
 /// The last two parts of the path are enough to find it.
 fn shorten(frame: &str) -> &str {
-    frame
-        .rmatch_indices('/')
-        .nth(1)
-        .and_then(|(at, _)| frame.get(at + 1..))
-        .unwrap_or(frame)
+    frame.rmatch_indices('/').nth(1).and_then(|(at, _)| frame.get(at + 1..)).unwrap_or(frame)
 }
 
 /// Whether the record is `Name: text` or `Name` with a name as exceptions have it.
 fn is_exception(text: &[u8]) -> bool {
-    let length = text
-        .iter()
-        .take_while(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.'))
-        .count();
+    let length =
+        text.iter().take_while(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.')).count();
     let (name, rest) = text.split_at(length);
     let class = name.rsplit(|byte| *byte == b'.').next().unwrap_or_default();
     let named = class.first().is_some_and(u8::is_ascii_uppercase)
@@ -176,12 +142,10 @@ mod tests {
     fn follow(header: &str, records: &[&str]) -> Option<String> {
         let at = header.find("Traceback").unwrap();
         let mut trace = Trace::begin(header.as_bytes(), at, false)?;
-        records
-            .iter()
-            .find_map(|record| match trace.next(record.as_bytes()) {
-                Then::Exception(text) => Some(text),
-                _ => None,
-            })
+        records.iter().find_map(|record| match trace.next(record.as_bytes()) {
+            Then::Exception(text) => Some(text),
+            _ => None,
+        })
     }
 
     #[test]
@@ -197,10 +161,7 @@ mod tests {
                 "ValueError: bad shape",
             ],
         );
-        assert_eq!(
-            text.as_deref(),
-            Some("ValueError: bad shape (proj/train.py:12 in main)")
-        );
+        assert_eq!(text.as_deref(), Some("ValueError: bad shape (proj/train.py:12 in main)"));
     }
 
     #[test]

@@ -22,11 +22,7 @@ pub(super) fn plain<'a>(record: &'a [u8], judged: usize, into: &'a mut Vec<u8>) 
 
 /// At most 300 bytes around the hit, without control characters and escape sequences.
 pub(super) fn around(record: &[u8], hit: &Range<usize>) -> String {
-    let from = if record.len() <= TEXT {
-        0
-    } else {
-        hit.start.saturating_sub(BEFORE)
-    };
+    let from = if record.len() <= TEXT { 0 } else { hit.start.saturating_sub(BEFORE) };
     let mut plain = Vec::new();
     clean::clean(&record[from..record.len().min(from + 4 * TEXT)], &mut plain);
     printable(&plain, TEXT)
@@ -34,11 +30,7 @@ pub(super) fn around(record: &[u8], hit: &Range<usize>) -> String {
 
 /// The record from the hit on, for a message.
 pub(super) fn quote(record: &[u8], hit: &Range<usize>) -> String {
-    let from = if hit.start < QUOTE / 2 && record.len() < QUOTE {
-        0
-    } else {
-        hit.start
-    };
+    let from = if hit.start < QUOTE / 2 && record.len() < QUOTE { 0 } else { hit.start };
     printable(&record[from..record.len().min(from + 4 * QUOTE)], QUOTE)
 }
 

@@ -18,13 +18,7 @@ pub(super) struct Place {
 
 impl Place {
     pub(super) fn occurrence(&self, path: &str, text: String) -> Occurrence {
-        Occurrence {
-            file: path.to_owned(),
-            line: self.line,
-            offset: self.offset,
-            step: self.step,
-            text,
-        }
+        Occurrence { file: path.to_owned(), line: self.line, offset: self.offset, step: self.step, text }
     }
 }
 
@@ -41,10 +35,7 @@ impl Found {
     /// The hits, with the rows that their file has had since.
     pub(super) fn finish(self, file: Option<&FileState>) -> Hits {
         let rows = file.map_or(0, |state| state.rows);
-        Hits {
-            rows_after: rows.saturating_sub(self.rows_before),
-            ..self.hits
-        }
+        Hits { rows_after: rows.saturating_sub(self.rows_before), ..self.hits }
     }
 }
 
@@ -58,27 +49,20 @@ pub(super) fn add(
     quote: String,
 ) {
     let occurrence = place.occurrence(&state.path, text);
-    let index = found
-        .iter()
-        .position(|found| found.hits.syndrome == syndrome)
-        .unwrap_or_else(|| {
-            let occasion = format!("{}:{}", state.head, place.offset);
-            let hits = Hits {
-                syndrome: syndrome.to_owned(),
-                count: 0,
-                occasion,
-                occurrences: Vec::new(),
-                quote,
-                rows_after: 0,
-                attempt: place.attempt,
-            };
-            found.push(Found {
-                hits,
-                place: *place,
-                rows_before: 0,
-            });
-            found.len() - 1
-        });
+    let index = found.iter().position(|found| found.hits.syndrome == syndrome).unwrap_or_else(|| {
+        let occasion = format!("{}:{}", state.head, place.offset);
+        let hits = Hits {
+            syndrome: syndrome.to_owned(),
+            count: 0,
+            occasion,
+            occurrences: Vec::new(),
+            quote,
+            rows_after: 0,
+            attempt: place.attempt,
+        };
+        found.push(Found { hits, place: *place, rows_before: 0 });
+        found.len() - 1
+    });
     let known = &mut found[index];
     known.hits.count += 1;
     known.hits.attempt = place.attempt;

@@ -21,9 +21,7 @@ impl LastBlock {
     /// Keeps the end of the next block, which ends at `offset` in line `line`.
     pub(super) fn keep(&mut self, block: &[u8], offset: u64, line: u64) {
         let new = &block[block.len().saturating_sub(KEPT)..];
-        let excess = (self.bytes.len() + new.len())
-            .saturating_sub(KEPT)
-            .min(self.bytes.len());
+        let excess = (self.bytes.len() + new.len()).saturating_sub(KEPT).min(self.bytes.len());
         self.bytes.drain(..excess);
         self.bytes.extend_from_slice(new);
         (self.offset, self.line) = (offset, line);
@@ -34,18 +32,11 @@ impl LastBlock {
         let mut lines = Vec::new();
         let (mut end, mut line) = (self.bytes.len(), self.line);
         while lines.len() < LINES && end > 0 {
-            let start =
-                memchr::memrchr2(b'\n', b'\r', &self.bytes[..end]).map_or(0, |found| found + 1);
+            let start = memchr::memrchr2(b'\n', b'\r', &self.bytes[..end]).map_or(0, |found| found + 1);
             let text = excerpt::around(&self.bytes[start..end], &(0..0));
             if !text.is_empty() {
                 let offset = self.offset - (self.bytes.len() - start) as u64;
-                lines.push(Occurrence {
-                    file: file.to_owned(),
-                    line,
-                    offset,
-                    step: None,
-                    text,
-                });
+                lines.push(Occurrence { file: file.to_owned(), line, offset, step: None, text });
             }
             end = start.saturating_sub(1);
             line = line.saturating_sub(u64::from(start > 0 && self.bytes[start - 1] == b'\n'));

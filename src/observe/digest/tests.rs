@@ -1,4 +1,5 @@
 use super::*;
+use std::path::Path;
 
 /// One file of a run, read in blocks as the log reader gives them.
 struct Log {
@@ -11,28 +12,12 @@ struct Log {
 
 impl Log {
     fn new(index: usize, path: &'static str) -> Self {
-        Self {
-            index,
-            path,
-            context: FileContext::default(),
-            offset: 0,
-            line: 1,
-        }
+        Self { index, path, context: FileContext::default(), offset: 0, line: 1 }
     }
 
     fn block(&mut self, digest: &mut Digest, text: &str, part: Part, judged: u64) {
-        let source = Source {
-            index: self.index,
-            path: Path::new(self.path),
-            head: "head",
-            judged,
-        };
-        let block = Block {
-            bytes: text.as_bytes(),
-            offset: self.offset,
-            line: self.line,
-            part,
-        };
+        let source = Source { index: self.index, path: Path::new(self.path), head: "head", judged };
+        let block = Block { bytes: text.as_bytes(), offset: self.offset, line: self.line, part };
         digest.block(&source, &mut self.context, &block);
         if part != Part::Tail {
             self.offset += text.len() as u64;
@@ -53,20 +38,14 @@ fn read(text: &str) -> DigestFacts {
 }
 
 fn names(facts: &DigestFacts) -> Vec<(&str, u64)> {
-    facts
-        .hits
-        .iter()
-        .map(|hits| (hits.syndrome.as_str(), hits.count))
-        .collect()
+    facts.hits.iter().map(|hits| (hits.syndrome.as_str(), hits.count)).collect()
 }
 
 const OOM: &str = "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.40 GiB. GPU 0 has a total capacity of 23.52 GiB";
 
 #[test]
 fn a_hit_has_its_line_offset_step_and_quote() {
-    let facts = read(&format!(
-        "step 10 loss 2.0\nstep 20 loss 1.9\n\x1b[31m{OOM}\x1b[0m\n"
-    ));
+    let facts = read(&format!("step 10 loss 2.0\nstep 20 loss 1.9\n\x1b[31m{OOM}\x1b[0m\n"));
     assert_eq!(names(&facts), [("cuda_oom", 1)]);
     let first = &facts.hits[0].occurrences[0];
     assert_eq!((first.line, first.offset, first.step), (3, 34, Some(20.0)));
@@ -78,42 +57,25 @@ fn a_hit_has_its_line_offset_step_and_quote() {
 
 #[test]
 fn rows_after_the_last_hit_are_counted() {
-    let facts = read(&format!(
-        "{OOM}\nstep 1 loss 2.0\n{OOM}\nstep 2 loss 2.0\nstep 3 loss 2.0\n"
-    ));
+    let facts = read(&format!("{OOM}\nstep 1 loss 2.0\n{OOM}\nstep 2 loss 2.0\nstep 3 loss 2.0\n"));
     assert_eq!((facts.hits[0].count, facts.hits[0].rows_after), (2, 2));
 }
 
 #[test]
 fn twenty_occurrences_are_kept_and_all_are_counted() {
     let facts = read(&format!("{OOM}\n").repeat(57));
-    assert_eq!(
-        (facts.hits[0].count, facts.hits[0].occurrences.len()),
-        (57, 20)
-    );
-    assert!(
-        facts.hits[0]
-            .occurrences
-            .iter()
-            .all(|hit| hit.text.len() <= 300)
-    );
+    assert_eq!((facts.hits[0].count, facts.hits[0].occurrences.len()), (57, 20));
+    assert!(facts.hits[0].occurrences.iter().all(|hit| hit.text.len() <= 300));
 }
 
 #[test]
 fn a_traceback_is_quoted_by_its_exception_and_not_told_beside_a_named_cause() {
-    let traceback =
-        "Traceback (most recent call last):\n  File \"/p/train.py\", line 3, in main\n    f()\n";
+    let traceback = "Traceback (most recent call last):\n  File \"/p/train.py\", line 3, in main\n    f()\n";
     let facts = read(&format!("{traceback}ValueError: bad shape\n"));
     assert_eq!(names(&facts), [("python_traceback", 1)]);
-    assert_eq!(
-        facts.hits[0].quote,
-        "ValueError: bad shape (p/train.py:3 in main)"
-    );
+    assert_eq!(facts.hits[0].quote, "ValueError: bad shape (p/train.py:3 in main)");
     assert_eq!(facts.hits[0].occurrences[0].line, 4);
-    assert_eq!(
-        names(&read(&format!("{traceback}{OOM}\n"))),
-        [("cuda_oom", 1)]
-    );
+    assert_eq!(names(&read(&format!("{traceback}{OOM}\n"))), [("cuda_oom", 1)]);
 }
 
 #[test]
@@ -127,14 +89,9 @@ fn the_second_of_two_chained_tracebacks_is_an_effect() {
 #[test]
 fn a_traceback_that_two_patrols_share_is_told_once() {
     let mut log = Log::new(0, "train.log");
-    let first = log.patrol(
-        "step 1 loss 2\nTraceback (most recent call last):\n  File \"a.py\", line 3, in f\n",
-    );
-    assert_eq!(
-        names(&first),
-        [("python_traceback", 1)],
-        "told unfinished rather than not at all"
-    );
+    let first =
+        log.patrol("step 1 loss 2\nTraceback (most recent call last):\n  File \"a.py\", line 3, in f\n");
+    assert_eq!(names(&first), [("python_traceback", 1)], "told unfinished rather than not at all");
     assert_eq!(names(&log.patrol("ValueError: bad\n")), []);
     assert_eq!(
         names(&log.patrol("Traceback (most recent call last):\n  f()\nValueError: again\n")),
@@ -150,12 +107,7 @@ fn a_judged_tail_counts_only_what_is_new_when_it_grows() {
     log.block(&mut digest, OOM, Part::Tail, 0);
     assert_eq!(names(&digest.finish()), [("cuda_oom", 1)]);
     let mut digest = Digest::new(Numbers::default(), Options::default());
-    log.block(
-        &mut digest,
-        &format!("{OOM} No space left on device\n"),
-        Part::Whole,
-        OOM.len() as u64,
-    );
+    log.block(&mut digest, &format!("{OOM} No space left on device\n"), Part::Whole, OOM.len() as u64);
     assert_eq!(names(&digest.finish()), [("disk_full", 1)]);
 }
 
@@ -166,12 +118,7 @@ fn a_pattern_that_the_judged_tail_split_is_found_when_it_is_whole() {
     log.block(&mut digest, "RuntimeError: CUDA out of mem", Part::Tail, 0);
     assert_eq!(names(&digest.finish()), []);
     let mut digest = Digest::new(Numbers::default(), Options::default());
-    log.block(
-        &mut digest,
-        "RuntimeError: CUDA out of memory\n",
-        Part::Whole,
-        29,
-    );
+    log.block(&mut digest, "RuntimeError: CUDA out of memory\n", Part::Whole, 29);
     assert_eq!(names(&digest.finish()), [("cuda_oom", 1)]);
 }
 
@@ -183,17 +130,10 @@ fn a_row_in_a_tail_is_counted_once_and_a_cut_number_not_at_all() {
         log.block(&mut digest, text, part, judged);
         digest.finish().rows
     };
-    assert_eq!(
-        rows(&mut log, "step 2 loss 2.", Part::Tail, 0),
-        0,
-        "it may be 2.7 or 2.3"
-    );
+    assert_eq!(rows(&mut log, "step 2 loss 2.", Part::Tail, 0), 0, "it may be 2.7 or 2.3");
     assert_eq!(rows(&mut log, "step 2 loss 2.7\n", Part::Whole, 14), 1);
     assert_eq!(rows(&mut log, "{'step': 3, 'loss': 2.7}", Part::Tail, 0), 1);
-    assert_eq!(
-        rows(&mut log, "{'step': 3, 'loss': 2.7}\n", Part::Whole, 24),
-        0
-    );
+    assert_eq!(rows(&mut log, "{'step': 3, 'loss': 2.7}\n", Part::Whole, 24), 0);
 }
 
 #[test]
@@ -201,46 +141,22 @@ fn a_hit_that_spans_two_pieces_of_an_over_long_record_is_found_once() {
     let mut log = Log::new(0, "train.log");
     let mut digest = Digest::new(Numbers::default(), Options::default());
     let filler = "x".repeat(10_000);
-    log.block(
-        &mut digest,
-        &format!("{filler} CUDA out of "),
-        Part::Piece,
-        0,
-    );
+    log.block(&mut digest, &format!("{filler} CUDA out of "), Part::Piece, 0);
     log.block(&mut digest, &format!("memory {filler}"), Part::Piece, 0);
     log.block(&mut digest, "the end\n", Part::LastPiece, 0);
     log.block(&mut digest, "step 1 loss 2.0\n", Part::Whole, 0);
     let facts = digest.finish();
     assert_eq!(names(&facts), [("cuda_oom", 1)]);
-    assert_eq!(
-        (
-            facts.hits[0].occurrences[0].offset,
-            facts.hits[0].rows_after
-        ),
-        (0, 1)
-    );
+    assert_eq!((facts.hits[0].occurrences[0].offset, facts.hits[0].rows_after), (0, 1));
 }
 
 #[test]
 fn completion_counts_until_a_row_of_training_follows() {
     let done = "{'train_runtime': 8.3, 'train_samples_per_second': 9.8, 'train_loss': 5.2, 'epoch': 1.0}\n";
-    assert!(
-        read(&format!("{{'loss': 2.0, 'epoch': 1.0}}\n{done}"))
-            .completed
-            .is_some()
-    );
-    assert!(
-        read(&format!("{done}{{'loss': 2.0, 'epoch': 1.0}}\n"))
-            .completed
-            .is_none()
-    );
-    let mut digest = Digest::new(
-        Numbers::default(),
-        Options {
-            done_when: Some("^ALL DONE$"),
-            ..Options::default()
-        },
-    );
+    assert!(read(&format!("{{'loss': 2.0, 'epoch': 1.0}}\n{done}")).completed.is_some());
+    assert!(read(&format!("{done}{{'loss': 2.0, 'epoch': 1.0}}\n")).completed.is_none());
+    let mut digest =
+        Digest::new(Numbers::default(), Options { done_when: Some("^ALL DONE$"), ..Options::default() });
     Log::new(0, "train.log").block(&mut digest, "x\nnot ALL DONE\nALL DONE\n", Part::Whole, 0);
     assert_eq!(digest.finish().completed.map(|done| done.line), Some(3));
 }
@@ -248,11 +164,7 @@ fn completion_counts_until_a_row_of_training_follows() {
 #[test]
 fn the_last_printable_lines_have_their_numbers() {
     let facts = read("one\ntwo\n\x1b[0m\n   \nthree\n1%\r2%\r\n\n");
-    let lines: Vec<_> = facts
-        .last_lines
-        .iter()
-        .map(|line| (line.line, line.text.as_str()))
-        .collect();
+    let lines: Vec<_> = facts.last_lines.iter().map(|line| (line.line, line.text.as_str())).collect();
     assert_eq!(lines, [(5, "three"), (6, "1%"), (6, "2%")]);
 }
 
@@ -261,44 +173,19 @@ fn one_file_carries_the_numbers_of_all_ranks() {
     let mut digest = Digest::new(Numbers::default(), Options::default());
     let (mut first, mut second) = (Log::new(0, "rank0.err"), Log::new(1, "rank1.log"));
     first.block(&mut digest, "starting\n", Part::Whole, 0);
-    second.block(
-        &mut digest,
-        "step 1 loss 2.0\nstep 2 loss 1.9\n",
-        Part::Whole,
-        0,
-    );
+    second.block(&mut digest, "step 1 loss 2.0\nstep 2 loss 1.9\n", Part::Whole, 0);
     let mut third = Log::new(2, "rank2.log");
-    third.block(
-        &mut digest,
-        "step 1 loss 2.0\nstep 2 loss nan\n",
-        Part::Whole,
-        0,
-    );
+    third.block(&mut digest, "step 1 loss 2.0\nstep 2 loss nan\n", Part::Whole, 0);
     let facts = digest.finish();
     assert_eq!(facts.lead.as_deref(), Some(Path::new("rank1.log")));
-    assert_eq!(
-        (facts.rows, facts.numbers.rows),
-        (4, 3),
-        "the lead's two and the other's that is not finite"
-    );
+    assert_eq!((facts.rows, facts.numbers.rows), (4, 3), "the lead's two and the other's that is not finite");
 }
 
 #[test]
 fn another_process_begins_an_attempt() {
     let mut log = Log::new(0, "train.log");
-    assert_eq!(
-        log.patrol("step 1 loss 2.0\nstep 2 loss 1.9\n")
-            .numbers
-            .attempt,
-        1
-    );
-    let mut digest = Digest::new(
-        Numbers::default(),
-        Options {
-            new_process: true,
-            ..Options::default()
-        },
-    );
+    assert_eq!(log.patrol("step 1 loss 2.0\nstep 2 loss 1.9\n").numbers.attempt, 1);
+    let mut digest = Digest::new(Numbers::default(), Options { new_process: true, ..Options::default() });
     log.block(&mut digest, "step 3 loss 2.0\n", Part::Whole, 0);
     assert_eq!(digest.finish().numbers.attempt, 2);
 }

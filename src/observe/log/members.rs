@@ -16,7 +16,7 @@ pub(super) struct Member {
 #[derive(Debug)]
 pub(super) struct Members {
     /// In order of path.
-    pub members: Vec<Member>,
+    pub files: Vec<Member>,
     /// It is a pattern: members may be each other's archives, and come and go.
     pub globbed: bool,
     /// What could not be looked at, with the reason.
@@ -32,7 +32,7 @@ pub(super) fn find(pattern: &Path) -> Result<Members, String> {
             return Err(format!("{} is a compressed archive, not a log", pattern.display()));
         }
         return Ok(Members {
-            members: vec![member(pattern.to_owned())],
+            files: vec![member(pattern.to_owned())],
             globbed: false,
             unreadable: Vec::new(),
         });
@@ -55,5 +55,5 @@ pub(super) fn find(pattern: &Path) -> Result<Members, String> {
         }
     }
     paths.sort();
-    Ok(Members { members: paths.into_iter().map(member).collect(), globbed: true, unreadable })
+    Ok(Members { files: paths.into_iter().map(member).collect(), globbed: true, unreadable })
 }

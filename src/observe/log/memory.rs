@@ -131,11 +131,7 @@ impl FileMemory {
     /// Archives written after this (nanoseconds since 1970) were written since the last look at the
     /// log itself. Late writes into an archive do not move it.
     pub(super) fn seen_until(&self) -> i64 {
-        if self.waits_since == 0 {
-            self.stat.mtime
-        } else {
-            self.waits_since
-        }
+        if self.waits_since == 0 { self.stat.mtime } else { self.waits_since }
     }
 
     /// Whether the marker is long enough to stand alone.

@@ -1,16 +1,20 @@
 //! Reading logs: every line that still exists exactly once, by content and not by name.
 //!
-//! [`read`] finds the files (`members`), sees whether each is still the content it was (`memory`),
-//! searches the neighbours for what was rotated away (`archives`, `neighbours`, `gzip`), and hands
-//! all new bytes to the [`Sink`] in blocks of whole records (`stream`).
+//! [`read`] finds the files (`members`), sees whether each is still the content it was (`patrol`,
+//! `memory`), searches the neighbours for what was rotated away (`archives`, `search`, `neighbours`,
+//! `gzip`), hands all new bytes to the [`Sink`] in blocks of whole records (`reading`, `stream`), and
+//! writes down how far it came (`ledger`).
 
 mod archives;
 mod gzip;
+mod ledger;
 mod members;
 mod memory;
 mod neighbours;
 mod open;
 mod patrol;
+mod reading;
+mod search;
 mod stream;
 #[cfg(test)]
 mod tests;

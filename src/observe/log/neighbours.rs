@@ -67,6 +67,25 @@ impl Neighbour {
     }
 }
 
+/// Orders generations that followed `before`. Names tell the order where all are of one kind, since
+/// a late write makes an old one look young: numbers mostly rise with age, but those of a script that
+/// counts its runs fall.
+pub(super) fn oldest_first(generations: &mut [&Neighbour], before: Option<&Neighbour>) {
+    let number = |n: &Neighbour| n.rotation.as_ref().and_then(|r| r.number);
+    let label = |n: &Neighbour| n.rotation.as_ref().map(|r| r.label.clone());
+    if generations.iter().all(|n| number(n).is_some()) {
+        generations.sort_by_key(|n| Reverse(number(n)));
+        if before.and_then(number).is_some_and(|before| generations.iter().all(|n| number(n) > Some(before)))
+        {
+            generations.reverse();
+        }
+    } else if generations.iter().all(|n| number(n).is_none()) {
+        generations.sort_by_cached_key(|n| label(n));
+    } else {
+        generations.sort_by_cached_key(|n| n.age());
+    }
+}
+
 /// Whether a path ends with `.ENDING`.
 fn ends_with(path: &Path, ending: &str) -> bool {
     path.extension().is_some_and(|e| e == ending)
@@ -96,10 +115,7 @@ impl Listed {
     /// its extension); `log` itself left out. Of `X` and `X.gz` only `X` is listed: they are the
     /// same while it is being compressed. A directory that cannot be listed has none.
     pub(super) fn list(&self, log: &Path, inode: u64) -> Vec<Neighbour> {
-        let directory = log
-            .parent()
-            .filter(|p| !p.as_os_str().is_empty())
-            .unwrap_or(Path::new("."));
+        let directory = log.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let name = log.file_name().unwrap_or_default().to_string_lossy();
         let stem = log.file_stem().unwrap_or_default().to_string_lossy();
         let extension = name.strip_prefix(stem.as_ref()).unwrap_or_default();
@@ -122,20 +138,11 @@ impl Listed {
             ),
         };
         let mut found = BTreeMap::new();
-        for (theirs, _) in names
-            .iter()
-            .filter(|(theirs, its)| is_near(theirs, *its))
-            .take(MAX_NEIGHBOURS)
-        {
-            found.extend(Neighbour::alone(&directory.join(theirs)).map(|n| {
-                (
-                    theirs.as_str(),
-                    Neighbour {
-                        rotation: rotation(&name, &stem, theirs),
-                        ..n
-                    },
-                )
-            }));
+        for (theirs, _) in names.iter().filter(|(theirs, its)| is_near(theirs, *its)).take(MAX_NEIGHBOURS) {
+            found.extend(
+                Neighbour::alone(&directory.join(theirs))
+                    .map(|n| (theirs.as_str(), Neighbour { rotation: rotation(&name, &stem, theirs), ..n })),
+            );
         }
         let is_double = |theirs: &str| {
             is_compressed(Path::new(theirs))
@@ -151,14 +158,21 @@ impl Listed {
 /// encoding belongs to a log in another encoding: its archives are not found.
 fn names(directory: &Path, wanted: impl Fn(&str, u64) -> bool) -> Names {
     let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
-    let names =
-        entries.filter_map(|entry| Some((entry.file_name().into_string().ok()?, entry.ino())));
-    Rc::new(
-        names
-            .filter(|(name, inode)| wanted(name, *inode))
-            .take(MAX_NAMES)
-            .collect(),
-    )
+    let names = entries.filter_map(|entry| Some((entry.file_name().into_string().ok()?, entry.ino())));
+    Rc::new(names.filter(|(name, inode)| wanted(name, *inode)).take(MAX_NAMES).collect())
+}
+
+/// The logs that a file may be an archive of, by its name.
+pub(super) fn bases(path: &Path) -> Vec<PathBuf> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let extension = path.extension().map(|e| format!(".{}", e.to_string_lossy())).unwrap_or_default();
+    let cuts = name.match_indices(['.', '-', '_']).filter(|(at, _)| *at > 0);
+    let bases = cuts.flat_map(|(at, _)| [name[..at].to_owned(), format!("{}{extension}", &name[..at])]);
+    let stem = |base: &str| Path::new(base).file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    bases
+        .filter(|base| *base != name && rotation(base, &stem(base), &name).is_some())
+        .map(|base| path.with_file_name(base))
+        .collect()
 }
 
 /// `NAME.1`, `NAME-20260101`, `NAME.2026-01-01_10-00`, `NAME.old`, `STEM-20260101.EXT`, each also
@@ -217,6 +231,13 @@ mod tests {
         for (theirs, expected) in cases {
             assert_eq!(rotation("train.log", "train", theirs).is_some(), expected, "{theirs}");
         }
+    }
+
+    #[test]
+    fn the_log_of_an_archive_is_told_by_its_name() {
+        assert_eq!(bases(Path::new("/logs/train.log.2")), [Path::new("/logs/train.log")]);
+        assert_eq!(bases(Path::new("train-20260101.log")), [Path::new("train.log")]);
+        assert!(bases(Path::new("train.log")).is_empty());
     }
 
     #[test]

@@ -14,13 +14,17 @@ use memchr::{memchr_iter, memchr2, memrchr2};
 use std::io::{self, Read};
 use std::ops::Range;
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Bytes read at once. It stays in the second-level cache, so that a sink finds its block there.
 pub(super) const BUFFER: usize = 256 * 1024;
 /// Bytes of an over-long record that are delivered again to the next patrol: more than any
 /// pattern is long.
 const OVERLAP: usize = 4096;
+
+/// Time beyond the deadline for unpacking up to the offset: some 3 GB, and with 30 s of reading it
+/// leaves an invocation of 50 s enough for the rest.
+const OVERRUN: Duration = Duration::from_secs(10);
 
 /// How far a content was read, with all that is needed to go on.
 #[derive(Debug, Default)]
@@ -110,6 +114,12 @@ impl<'a> Pump<'a> {
     /// never end.
     pub(super) fn late(&self) -> bool {
         self.begun && Instant::now() >= self.deadline
+    }
+
+    /// Whether to give up looking for a place in an archive: a patrol that delivered nothing yet
+    /// overruns its time somewhat, or a large archive would never be read.
+    pub(super) fn late_for_search(&self) -> bool {
+        self.late() || Instant::now() >= self.deadline + OVERRUN
     }
 
     /// Delivers all whole records of `from`, which stands at the position. After an error what was

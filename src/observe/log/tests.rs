@@ -9,7 +9,7 @@ mod oversize;
 use super::{Block, Limits, LogFacts, LogMemory, Part, Sink, Source, read};
 use crate::metrics::text::FileContext;
 use crate::observe::Observation;
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, TimeDelta};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use std::fs::{self, File, OpenOptions};
@@ -96,7 +96,7 @@ impl Bench {
         let directory = tempfile::tempdir().unwrap();
         // Files written by a test are a moment old: young enough for their tails to be awaited.
         let limits = Limits {
-            deadline: Instant::now() + Duration::from_secs(600),
+            deadline: Instant::now() + Duration::from_mins(10),
             last_look: false,
             process_gone: false,
             now: DateTime::from(SystemTime::now()),
@@ -172,7 +172,8 @@ impl Bench {
 
 /// `FROM 0`, `FROM 1`, …: enough of them are longer than any marker.
 fn lines(name: &str, count: usize) -> String {
-    (0..count).map(|n| format!("{name} step {n} loss 2.{n:04}\n")).collect()
+    let lines: Vec<String> = (0..count).map(|n| format!("{name} step {n} loss 2.{n:04}\n")).collect();
+    lines.concat()
 }
 
 fn expected(name: &str, count: usize) -> Vec<String> {
@@ -181,10 +182,6 @@ fn expected(name: &str, count: usize) -> Vec<String> {
 
 fn later(limits: &Limits, seconds: i64) -> Limits {
     Limits { now: limits.now + TimeDelta::seconds(seconds), ..*limits }
-}
-
-fn now() -> DateTime<Utc> {
-    DateTime::from(SystemTime::now())
 }
 
 fn inode(path: &Path) -> u64 {

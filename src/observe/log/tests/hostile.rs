@@ -6,14 +6,19 @@ use std::os::unix::fs::PermissionsExt;
 
 #[test]
 fn what_is_not_a_file_is_named_and_never_well() {
-    let cases: [(&str, fn(&Path)); 4] = [
+    type Make = fn(&Path);
+    let cases: [(&str, Make); 4] = [
         ("a directory", |path| fs::create_dir(path).unwrap()),
         ("a FIFO", |path| {
             rustix::fs::mknodat(rustix::fs::CWD, path, rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR, 0)
-                .unwrap()
+                .unwrap();
         }),
-        ("a socket", |path| drop(std::os::unix::net::UnixListener::bind(path).unwrap())),
-        ("a device", |path| std::os::unix::fs::symlink("/dev/null", path).unwrap()),
+        ("a socket", |path| {
+            drop(std::os::unix::net::UnixListener::bind(path).unwrap());
+        }),
+        ("a device", |path| {
+            std::os::unix::fs::symlink("/dev/null", path).unwrap();
+        }),
     ];
     for (what, make) in cases {
         let mut bench = Bench::new();
@@ -52,7 +57,7 @@ fn an_unreadable_log_is_named_and_its_place_is_kept() {
     bench.append("train.log", "a\n");
     bench.records();
     bench.append("train.log", "b\n");
-    fs::set_permissions(bench.path("train.log"), fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(bench.path("train.log"), fs::Permissions::from_mode(0o000)).unwrap();
     if File::open(bench.path("train.log")).is_ok() {
         return; // root reads everything
     }
@@ -66,9 +71,9 @@ fn a_damaged_archive_is_read_as_far_as_it_goes_and_the_loss_is_said() {
     let mut bench = Bench::new();
     bench.append("train.log", lines("a", 30));
     bench.records();
-    let noise: String =
+    let noise: Vec<String> =
         (0..20_000u64).map(|n| format!("{:x}\n", n.wrapping_mul(0x9e37_79b9_7f4a_7c15))).collect();
-    bench.append("train.log", noise);
+    bench.append("train.log", noise.concat());
     bench.rename("train.log", "train.log.1");
     bench.gzip("train.log.1", "train.log.1.gz");
     let archive = bench.path("train.log.1.gz");

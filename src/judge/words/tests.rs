@@ -1,0 +1,91 @@
+use super::*;
+use crate::finding::{Occurrence, Role};
+
+fn hits(syndrome: &str, rows_after: u64) -> Hits {
+    Hits {
+        syndrome: syndrome.to_owned(),
+        count: 2,
+        occasion: "head:120".to_owned(),
+        occurrences: vec![Occurrence {
+            file: "train.log".to_owned(),
+            line: 1234,
+            offset: 120,
+            step: Some(560.0),
+            text: "CUDA out of memory".to_owned(),
+        }],
+        quote: "Tried to allocate 2.40 GiB".to_owned(),
+        rows_after,
+        attempt: 1,
+    }
+}
+
+fn digest(hits: Vec<Hits>, rows: u64) -> DigestFacts {
+    DigestFacts { rows, hits, ..DigestFacts::default() }
+}
+
+fn claims<'a>(opinions: &'a [Opinion]) -> Vec<&'a Claim> {
+    let claim = |opinion: &'a Opinion| match opinion {
+        Opinion::Holds(claim) => Some(claim.as_ref()),
+        Opinion::Well(..) => None,
+    };
+    opinions.iter().filter_map(claim).collect()
+}
+
+fn well<'a>(opinions: &'a [Opinion]) -> Vec<&'a str> {
+    let subject = |opinion: &'a Opinion| match opinion {
+        Opinion::Well(subject, _) => Some(subject.syndrome.as_str()),
+        Opinion::Holds(_) => None,
+    };
+    opinions.iter().filter_map(subject).collect()
+}
+
+#[test]
+fn a_hit_at_the_end_of_the_log_is_told_with_line_step_and_quote() {
+    let opinions = judge(&digest(vec![hits("cuda_oom", 0)], 5), false, &[], &mut WordsMemory::default());
+    let claims = claims(&opinions);
+    assert_eq!(
+        claims[0].message,
+        "GPU out of memory at line 1234, step 560 (2 times): \"Tried to allocate 2.40 GiB\""
+    );
+    assert_eq!((claims[0].severity, claims[0].role, claims[0].over), (Severity::Critical, Role::Root, false));
+    assert_eq!(claims[0].occasion.as_deref(), Some("head:120"));
+    assert!(claims[0].advice.contains("micro-batch"));
+}
+
+#[test]
+fn three_rows_after_a_hit_make_it_history_unless_the_process_is_gone() {
+    for (rows, gone, over) in [(2, false, false), (3, false, true), (3, true, false)] {
+        let opinions =
+            judge(&digest(vec![hits("cuda_oom", rows)], rows), gone, &[], &mut WordsMemory::default());
+        let claim = claims(&opinions)[0];
+        assert_eq!(claim.over, over, "{rows} rows, gone: {gone}");
+        assert_eq!(claim.severity == Severity::Info, over);
+    }
+}
+
+#[test]
+fn an_open_finding_resolves_after_three_rows_over_any_number_of_patrols() {
+    let open = [Subject::new(NAME, "cuda_oom")];
+    let mut memory = WordsMemory::default();
+    judge(&digest(vec![hits("cuda_oom", 1)], 9), false, &[], &mut memory);
+    assert_eq!(well(&judge(&digest(vec![], 1), false, &open, &mut memory)), [""; 0]);
+    assert_eq!(well(&judge(&digest(vec![], 0), false, &open, &mut memory)), [""; 0]);
+    assert_eq!(well(&judge(&digest(vec![], 1), true, &open, &mut memory)), [""; 0], "the process is gone");
+    assert_eq!(well(&judge(&digest(vec![], 0), false, &open, &mut memory)), ["cuda_oom"]);
+    assert!(memory.rows_since.is_empty());
+}
+
+#[test]
+fn a_new_hit_begins_the_count_anew() {
+    let open = [Subject::new(NAME, "cuda_oom")];
+    let mut memory = WordsMemory::default();
+    memory.rows_since.insert("cuda_oom".to_owned(), 2);
+    assert!(well(&judge(&digest(vec![hits("cuda_oom", 1)], 5), false, &open, &mut memory)).is_empty());
+    assert_eq!(memory.rows_since["cuda_oom"], 1);
+}
+
+#[test]
+fn other_checks_findings_are_left_alone() {
+    let open = [Subject::new("process", "process_dead")];
+    assert!(judge(&digest(vec![], 100), false, &open, &mut WordsMemory::default()).is_empty());
+}

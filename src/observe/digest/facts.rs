@@ -1,0 +1,58 @@
+//! What a pass is told and what it tells.
+
+use crate::finding::Occurrence;
+use crate::metrics::numbers::Numbers;
+use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
+
+/// What one pass over the new bytes found. Bounded, whatever the size of the log.
+#[derive(Debug, Clone, Default)]
+pub struct DigestFacts {
+    /// The run's numbers, continued from what was remembered.
+    pub numbers: Numbers,
+    /// Rows with metrics that this patrol read.
+    pub rows: u64,
+    /// Hits by syndrome, in order of first occurrence.
+    pub hits: Vec<Hits>,
+    /// The last sign of completion among the new lines of the current attempt (`done_when`, a
+    /// framework's final summary), where no row of progress followed it.
+    pub completed: Option<Occurrence>,
+    /// The last lines of the log with anything printable in them, oldest first, at most 3.
+    pub last_lines: Vec<Occurrence>,
+    /// Records that were read; a digest of an empty read leaves everything as it was.
+    pub records: u64,
+    /// The file whose rows are the run's numbers: the first that had rows with a loss. To be given
+    /// back in [`Options::lead`].
+    pub lead: Option<PathBuf>,
+}
+
+/// All hits of one syndrome in one pass.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Hits {
+    /// The playbook's id.
+    pub syndrome: String,
+    /// How many.
+    pub count: u64,
+    /// Identity of the first: the file's head hash and the offset, `HEAD:OFFSET`.
+    pub occasion: String,
+    /// The first 20.
+    pub occurrences: Vec<Occurrence>,
+    /// What to quote in the message: the exception's text, or the record of the first hit.
+    pub quote: String,
+    /// Rows with metrics after the last hit in the same file. A file that never had rows has no
+    /// order in time with those that have: there it is 0, and the next patrol's rows count.
+    pub rows_after: u64,
+    /// The attempt (see [`Numbers::attempt`]) of the last hit.
+    pub attempt: u32,
+}
+
+/// What a pass needs to know beforehand.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Options<'a> {
+    /// The user's own sign of completion, a regex on records.
+    pub done_when: Option<&'a str>,
+    /// The run's process is not the one of the previous patrol: an attempt begins.
+    pub new_process: bool,
+    /// [`DigestFacts::lead`] of the previous pass.
+    pub lead: Option<&'a Path>,
+}
