@@ -38,10 +38,10 @@ pub fn check(context: &Context<'_>, memory: &mut Memory) -> Vec<Opinion> {
         Found::Process(life) => matches!(life.state, 'Z' | 'X'),
         Found::Ambiguous { .. } => false,
     });
-    judge(&context.look.digest, gone, context.open, &mut memory.words)
+    opinions(&context.look.digest, gone, context.open, &mut memory.words)
 }
 
-fn judge(digest: &DigestFacts, gone: bool, open: &[Subject], memory: &mut WordsMemory) -> Vec<Opinion> {
+fn opinions(digest: &DigestFacts, gone: bool, open: &[Subject], memory: &mut WordsMemory) -> Vec<Opinion> {
     memory.lead = digest.lead.clone().or(memory.lead.take());
     let mut opinions = Vec::new();
     let mut since = BTreeMap::new();

@@ -41,7 +41,7 @@ fn well<'a>(opinions: &'a [Opinion]) -> Vec<&'a str> {
 
 #[test]
 fn a_hit_at_the_end_of_the_log_is_told_with_line_step_and_quote() {
-    let opinions = judge(&digest(vec![hits("cuda_oom", 0)], 5), false, &[], &mut WordsMemory::default());
+    let opinions = opinions(&digest(vec![hits("cuda_oom", 0)], 5), false, &[], &mut WordsMemory::default());
     let claims = claims(&opinions);
     assert_eq!(
         claims[0].message,
@@ -56,7 +56,7 @@ fn a_hit_at_the_end_of_the_log_is_told_with_line_step_and_quote() {
 fn three_rows_after_a_hit_make_it_history_unless_the_process_is_gone() {
     for (rows, gone, over) in [(2, false, false), (3, false, true), (3, true, false)] {
         let opinions =
-            judge(&digest(vec![hits("cuda_oom", rows)], rows), gone, &[], &mut WordsMemory::default());
+            opinions(&digest(vec![hits("cuda_oom", rows)], rows), gone, &[], &mut WordsMemory::default());
         let claim = claims(&opinions)[0];
         assert_eq!(claim.over, over, "{rows} rows, gone: {gone}");
         assert_eq!(claim.severity == Severity::Info, over);
@@ -67,11 +67,11 @@ fn three_rows_after_a_hit_make_it_history_unless_the_process_is_gone() {
 fn an_open_finding_resolves_after_three_rows_over_any_number_of_patrols() {
     let open = [Subject::new(NAME, "cuda_oom")];
     let mut memory = WordsMemory::default();
-    judge(&digest(vec![hits("cuda_oom", 1)], 9), false, &[], &mut memory);
-    assert_eq!(well(&judge(&digest(vec![], 1), false, &open, &mut memory)), [""; 0]);
-    assert_eq!(well(&judge(&digest(vec![], 0), false, &open, &mut memory)), [""; 0]);
-    assert_eq!(well(&judge(&digest(vec![], 1), true, &open, &mut memory)), [""; 0], "the process is gone");
-    assert_eq!(well(&judge(&digest(vec![], 0), false, &open, &mut memory)), ["cuda_oom"]);
+    opinions(&digest(vec![hits("cuda_oom", 1)], 9), false, &[], &mut memory);
+    assert_eq!(well(&opinions(&digest(vec![], 1), false, &open, &mut memory)), [""; 0]);
+    assert_eq!(well(&opinions(&digest(vec![], 0), false, &open, &mut memory)), [""; 0]);
+    assert_eq!(well(&opinions(&digest(vec![], 1), true, &open, &mut memory)), [""; 0], "the process is gone");
+    assert_eq!(well(&opinions(&digest(vec![], 0), false, &open, &mut memory)), ["cuda_oom"]);
     assert!(memory.rows_since.is_empty());
 }
 
@@ -80,12 +80,12 @@ fn a_new_hit_begins_the_count_anew() {
     let open = [Subject::new(NAME, "cuda_oom")];
     let mut memory = WordsMemory::default();
     memory.rows_since.insert("cuda_oom".to_owned(), 2);
-    assert!(well(&judge(&digest(vec![hits("cuda_oom", 1)], 5), false, &open, &mut memory)).is_empty());
+    assert!(well(&opinions(&digest(vec![hits("cuda_oom", 1)], 5), false, &open, &mut memory)).is_empty());
     assert_eq!(memory.rows_since["cuda_oom"], 1);
 }
 
 #[test]
 fn other_checks_findings_are_left_alone() {
     let open = [Subject::new("process", "process_dead")];
-    assert!(judge(&digest(vec![], 100), false, &open, &mut WordsMemory::default()).is_empty());
+    assert!(opinions(&digest(vec![], 100), false, &open, &mut WordsMemory::default()).is_empty());
 }
