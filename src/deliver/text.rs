@@ -4,6 +4,7 @@ use super::report::{Report, RunReport};
 use crate::decide::Alert;
 use crate::finding::{Finding, Occurrence, Severity, Standing};
 use crate::judge::say::{plain, span};
+use crate::metrics::text::clean::is_command;
 use chrono::{DateTime, Utc};
 use std::fmt::Write as _;
 use std::io::{self, Write};
@@ -231,9 +232,9 @@ fn paint(severity: Severity, color: bool) -> String {
     if color { format!("\x1b[1;{code}m{word}\x1b[0m") } else { word.to_owned() }
 }
 
-/// Text without line breaks and control characters: what a log wrote must not drive a terminal.
+/// Text in one line without control characters: what a log wrote must not drive a terminal.
 pub fn one_line(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect::<String>().trim().to_owned()
+    text.chars().map(|c| if is_command(c) { ' ' } else { c }).collect::<String>().trim().to_owned()
 }
 
 /// Four significant digits.

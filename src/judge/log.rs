@@ -4,6 +4,7 @@ use super::say::size;
 use super::{Context, Memory};
 use crate::finding::{Claim, Opinion, Scope, Severity, Subject};
 use crate::observe::Observation;
+use crate::observe::digest::DigestFacts;
 use crate::observe::log::LogFacts;
 
 /// Its name.
@@ -11,7 +12,7 @@ pub const NAME: &str = "log";
 /// Files or gaps that one message names.
 const NAMED: usize = 3;
 
-/// `log_missing`, `log_gap`, `backlog` and `probe_timeout`.
+/// `log_missing`, `log_gap`, `backlog`, `no_metrics` (of a binary file) and `probe_timeout`.
 pub fn check(context: &Context<'_>, memory: &mut Memory) -> Vec<Opinion> {
     let mut opinions = match &context.look.log {
         Observation::Absent => Vec::new(),
@@ -21,7 +22,7 @@ pub fn check(context: &Context<'_>, memory: &mut Memory) -> Vec<Opinion> {
         }
         Observation::Failed { .. } if memory.ended_by_operator() => Vec::new(),
         Observation::Failed { why } => vec![missing(format!("cannot read the log: {why}"))],
-        Observation::Known(facts) => read(facts),
+        Observation::Known(facts) => read(facts).into_iter().chain(text(&context.look.digest)).collect(),
     };
     let stuck = &context.look.stuck;
     let over = context.open.iter().filter(|open| open.check == NAME && open.syndrome == "probe_timeout");
@@ -71,6 +72,17 @@ fn read(facts: &LogFacts) -> Vec<Opinion> {
         opinions.push(claim.with("bytes", facts.backlog_bytes).holds());
     }
     opinions
+}
+
+/// A binary file given for a log: it will never say anything, and that is no health.
+fn text(digest: &DigestFacts) -> Option<Opinion> {
+    let subject = Subject::new(NAME, "no_metrics");
+    let Some(path) = &digest.binary else {
+        return (digest.records > 0).then(|| Opinion::Well(subject, "the log is text".to_owned()));
+    };
+    let message = format!("{} is a binary file, not a log: there is nothing to read in it", path.display());
+    let advice = "Give the file that the training's standard output and error go to";
+    Some(Claim::new(subject, Scope::Surroundings, Severity::Unknown, message, advice).holds())
 }
 
 fn missing(message: String) -> Opinion {

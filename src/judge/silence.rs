@@ -154,7 +154,7 @@ pub fn check(context: &Context<'_>, memory: &mut Memory) -> Vec<Opinion> {
     };
     if memory.silence.ended {
         let message = format!(
-            "the log was already unchanged for {} at its first patrol: taken as ended",
+            "the log was already unchanged for {} at its first patrol: taken as ended (give --pid if it should be alive)",
             span(memory.silence.age_s)
         );
         let advice = "If the run should still be alive, give --pid, --pid-file or --match, so that its process is looked at";

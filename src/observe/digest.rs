@@ -1,5 +1,6 @@
 //! One pass over a log's new bytes: rows into [`Numbers`], words into hits.
 
+mod binary;
 mod excerpt;
 mod facts;
 mod hits;
@@ -14,6 +15,7 @@ use crate::metrics::text::trace::{Then, Trace};
 use crate::metrics::text::{Extractor, FileContext, records};
 use crate::observe::log::{Block, Part, Sink, Source};
 use crate::playbook::{self, PYTHON_TRACEBACK};
+use binary::Sample;
 use hits::{Found, Place};
 use last::LastBlock;
 use memchr::memmem;
@@ -53,6 +55,8 @@ struct FileState {
     lead: bool,
     /// Rows in this pass.
     rows: u64,
+    /// Its first bytes in this pass.
+    sample: Sample,
     /// The step of the last row.
     step: Option<f64>,
     /// The end of the previous piece of an over-long record, where that record began, and what hit
@@ -103,6 +107,8 @@ impl Digest {
                 hits::add(&mut self.hits, PYTHON_TRACEBACK, &place, state, text.clone(), text);
             }
         }
+        let binary = files.values().find(|state| state.rows == 0 && state.sample.is_binary());
+        let binary = binary.map(|state| PathBuf::from(&state.path));
         let last = files.values().find(|state| state.lead).or_else(|| files.values().next_back());
         DigestFacts {
             numbers: self.numbers,
@@ -119,6 +125,7 @@ impl Digest {
             last_lines: last.map(|state| state.last.lines(&state.path)).unwrap_or_default(),
             records: self.records,
             lead: self.lead,
+            binary,
         }
     }
 
@@ -307,6 +314,7 @@ impl Sink for Digest {
                 ..FileState::default()
             }
         });
+        state.sample.take(block.bytes);
         if state.unfinished.is_some()
             && let Some(trace) = context.trace.as_mut()
         {

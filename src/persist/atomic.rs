@@ -18,7 +18,15 @@ pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
 /// The same without the directory's sync, which the caller owes.
 pub fn exchange(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     let directory = parent(path);
-    let mut file = tempfile::Builder::new().prefix(".tmp-").tempfile_in(directory)?;
+    // One name for each target, which its lock guards: what a killed patrol left behind goes with
+    // the next one, and does not gather over the months.
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(".tmp");
+    match std::fs::remove_file(directory.join(&name)) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut file = tempfile::Builder::new().prefix(&name).rand_bytes(0).tempfile_in(directory)?;
     file.write_all(bytes)?;
     file.as_file().set_permissions(Permissions::from_mode(mode))?;
     file.as_file().sync_all()?;
@@ -38,6 +46,16 @@ fn parent(path: &Path) -> &Path {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_killed_writer_left_goes_with_the_next_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("state.json");
+        File::create(dir.path().join("state.json.tmp")).unwrap().write_all(b"half of a longer st").unwrap();
+        replace(&path, b"new", 0o600).unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"new");
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
 
     #[test]
     fn a_replaced_file_has_the_new_content_the_mode_and_no_leftovers() {

@@ -1,4 +1,17 @@
 //! The program as its users meet it: one file per behaviour, all in one binary.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+#![allow(clippy::format_push_string, clippy::format_collect, reason = "short texts")]
+#![allow(unreachable_pub, reason = "one binary of many modules")]
 
 mod bad_config;
+mod bad_input;
+mod cron;
+mod lifecycle;
+mod mistakes;
+mod numbers;
+mod races;
+mod records;
+mod report;
+mod rotation;
 mod scene;
+mod state_files;

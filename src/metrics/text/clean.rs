@@ -32,14 +32,26 @@ pub(crate) fn clean(record: &[u8], into: &mut Vec<u8>) {
     }
 }
 
-/// Length of the escape sequence that `bytes` begin with: CSI `ESC [ … letter`, OSC `ESC ] … BEL`,
-/// or two bytes.
+/// Whether a character commands a terminal, breaks a line or turns the direction of the text around
+/// it: nothing that a log wrote may do that to whoever reads about it.
+pub(crate) fn is_command(letter: char) -> bool {
+    letter.is_control()
+        || matches!(letter,
+            '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// Length of the escape sequence that `bytes` begin with: CSI `ESC [ … letter`, OSC `ESC ] …` up to
+/// BEL or `ESC \`, or two bytes.
 fn escape_length(bytes: &[u8]) -> usize {
     match bytes.get(1) {
         Some(b'[') => {
             bytes[2..].iter().position(|byte| (0x40..=0x7e).contains(byte)).map_or(bytes.len(), |end| end + 3)
         }
-        Some(b']') => bytes[2..].iter().position(|byte| *byte == 7).map_or(2, |end| end + 3),
+        Some(b']') => match bytes[2..].iter().position(|byte| matches!(byte, 7 | 0x1b)) {
+            Some(end) if bytes[2 + end] == 7 => end + 3,
+            Some(end) if bytes.get(3 + end) == Some(&b'\\') => end + 4,
+            _ => 2,
+        },
         Some(_) => 2,
         None => 1,
     }
@@ -56,6 +68,7 @@ mod tests {
             (b"\0\0loss 1", b"loss 1"),
             (b"1/9 loss 5\x08\x08\x08\x08\x08\x08\x08\x08\x08\x082/9 loss 4", b"2/9 loss 4"),
             (b"\x1b]0;title\x07loss 1", b"loss 1"),
+            (b"\x1b]8;;http://a\x1b\\loss 1\x1b]8;;\x1b\\ \x07", b"loss 1 \x07"),
             (b"loss 1\x1b[", b"loss 1"),
             (b"loss 1\x1b", b"loss 1"),
         ] {

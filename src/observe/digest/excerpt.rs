@@ -37,7 +37,7 @@ pub(super) fn quote(record: &[u8], hit: &Range<usize>) -> String {
 fn printable(bytes: &[u8], most: usize) -> String {
     let mut text = String::new();
     for letter in String::from_utf8_lossy(bytes).chars() {
-        let letter = if letter.is_control() { ' ' } else { letter };
+        let letter = if clean::is_command(letter) { ' ' } else { letter };
         if text.len() + letter.len_utf8() > most {
             break;
         }

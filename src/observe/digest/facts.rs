@@ -24,6 +24,8 @@ pub struct DigestFacts {
     /// The file whose rows are the run's numbers: the first that had rows with a loss. To be given
     /// back in [`Options::lead`].
     pub lead: Option<PathBuf>,
+    /// A file without a row whose first new bytes are no text.
+    pub binary: Option<PathBuf>,
 }
 
 /// All hits of one syndrome in one pass.
