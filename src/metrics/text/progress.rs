@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 /// and 600 while a traceback is half read.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
+#[allow(clippy::struct_excessive_bools, reason = "independent facts about one file")]
 pub struct FileContext {
     /// The epoch that a header line announced.
     #[serde(skip_serializing_if = "Option::is_none")]
