@@ -35,9 +35,7 @@ impl Ledger {
         if entry.strong() {
             let path = Path::new(&entry.path);
             let stem = path.with_extension("").to_string_lossy().into_owned();
-            let around = path
-                .extension()
-                .map(|e| (stem, e.to_string_lossy().into_owned()));
+            let around = path.extension().map(|e| (stem, e.to_string_lossy().into_owned()));
             for name in std::iter::once((entry.path.clone(), String::new())).chain(around) {
                 self.named.entry(name).or_default().push(self.kept.len());
             }
@@ -54,21 +52,12 @@ impl Ledger {
 
     /// Whether a file that nobody knows holds what was read of a log beside it.
     pub(super) fn is_copy(&self, path: &Path, opened: &Opened) -> bool {
-        let extension = path
-            .extension()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned();
+        let extension = path.extension().unwrap_or_default().to_string_lossy().into_owned();
         let path = path.to_string_lossy();
         let name = path.rfind('/').map_or(0, |at| at + 1);
         let beginnings = (name..path.len()).filter_map(|end| path.get(..end));
         beginnings
-            .flat_map(|begin| {
-                [
-                    (begin.to_owned(), String::new()),
-                    (begin.to_owned(), extension.clone()),
-                ]
-            })
+            .flat_map(|begin| [(begin.to_owned(), String::new()), (begin.to_owned(), extension.clone())])
             .filter_map(|name| self.named.get(&name))
             .flatten()
             .any(|&at| matches!(self.kept[at].find_in(opened), Ok(Some(_))))

@@ -94,9 +94,7 @@ fn ends_with(path: &Path, ending: &str) -> bool {
 
 /// Whether a glob member can only be an archive: nobody logs into a compressed file.
 pub(super) fn is_compressed(path: &Path) -> bool {
-    path.extension()
-        .and_then(OsStr::to_str)
-        .is_some_and(is_compression)
+    path.extension().and_then(OsStr::to_str).is_some_and(is_compression)
 }
 
 fn is_compression(ending: &str) -> bool {
@@ -131,9 +129,7 @@ impl Listed {
                 self.shared.is_none()
                     || theirs.starts_with(name.as_ref())
                     || theirs.ends_with(extension)
-                    || theirs
-                        .rsplit_once('.')
-                        .is_some_and(|(_, ending)| is_compression(ending))
+                    || theirs.rsplit_once('.').is_some_and(|(_, ending)| is_compression(ending))
             };
             theirs != name && (its == inode || theirs.starts_with(stem.as_ref()) && alike())
         };

@@ -59,8 +59,7 @@ impl Patrol<'_> {
             || self.limits.process_gone
             || position.unchanged
             || self.is_quiet(&stat);
-        let seen =
-            position.unchanged && (position.judged == stat.size || position.offset == stat.size);
+        let seen = position.unchanged && (position.judged == stat.size || position.offset == stat.size);
         let (mut finished, mut failed) = (true, false);
         if seen {
             entry.stat = stat;
