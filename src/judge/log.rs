@@ -21,7 +21,7 @@ pub fn check(context: &Context<'_>, memory: &mut Memory) -> Vec<Opinion> {
             Vec::new()
         }
         Observation::Failed { .. } if memory.ended_by_operator() => Vec::new(),
-        Observation::Failed { why } => vec![missing(format!("cannot read the log: {why}"))],
+        Observation::Failed { why } => vec![missing(why.clone())],
         Observation::Known(facts) => read(facts).into_iter().chain(text(&context.look.digest)).collect(),
     };
     let stuck = &context.look.stuck;
