@@ -6,14 +6,15 @@ use crate::clock::Clock;
 use crate::deliver::health::stamp;
 use crate::error::{Error, Result};
 use crate::finding::Acknowledged;
+use chrono::{DateTime, TimeDelta, Utc};
 use std::io::Write;
 use std::path::Path;
+use std::time::Duration;
 
 /// Marks open findings as known: visible, but not counted until they worsen or the time is over.
 pub fn run(args: &Ack, common: &Common, clock: &Clock, out: &mut dyn Write) -> Result<()> {
     let mut named = Named::find(&args.run, args.log.as_ref(), common, clock)?;
-    let until =
-        args.for_.and_then(|span| clock.wall().checked_add_signed(chrono::TimeDelta::from_std(span).ok()?));
+    let until = args.for_.map(|span| until(clock, span)).transpose()?;
     let word = Acknowledged { at: clock.wall(), until, note: args.note.clone() };
     let open: Vec<_> = named.state.ledger.subjects().into_iter().map(|subject| subject.syndrome).collect();
     let taken = named.state.ledger.acknowledge(args.syndrome.as_deref(), &word);
@@ -38,4 +39,11 @@ pub fn run(args: &Ack, common: &Common, clock: &Clock, out: &mut dyn Write) -> R
         args.run
     )
     .map_err(Error::io("write to", Path::new("standard output")))
+}
+
+fn until(clock: &Clock, span: Duration) -> Result<DateTime<Utc>> {
+    let end = TimeDelta::from_std(span).ok().and_then(|span| clock.wall().checked_add_signed(span));
+    end.ok_or_else(|| {
+        Error::Usage("--for is beyond the end of time: leave it out to acknowledge for good".to_owned())
+    })
 }

@@ -162,7 +162,7 @@ impl Stage<'_> {
         openings.number += 1;
         let number = openings.number;
         let occasion = match claim.occasion.take() {
-            Some(of_the_log) => of_the_log,
+            Some(of_the_log) => self.ledger.occasion(of_the_log),
             None => format!("{}/{key}/{number}", self.rules.lineage),
         };
         let again = self.ledger.recent.iter().position(|recent| recent.was.subject == claim.subject);
@@ -174,13 +174,16 @@ impl Stage<'_> {
             open.untold_since = Some(before.untold_since.unwrap_or(now));
         } else {
             open.told = open.severity;
-            let alert = self.alert(&open, Transition::Opened, "");
-            self.alerts.push(alert);
         }
         self.findings.push(open.finding(self.rules.run, Standing::New, occurrences, now));
         self.seen.push(key);
-        // Beyond the cap it is reported and counts for the exit code, and is told anew next time.
+        // Beyond the cap it is reported and counts for the exit code. It is not told: it would be at
+        // every patrol, and those that were told are enough to bring somebody.
         if self.ledger.open.len() < OPEN_MAX {
+            if open.told != Severity::Ok {
+                let alert = self.alert(&open, Transition::Opened, "");
+                self.alerts.push(alert);
+            }
             self.ledger.open.push(open);
         }
     }

@@ -168,6 +168,9 @@ fn late(since_s: f64, expected_s: f64) -> String {
 
 fn details(lines: &mut Vec<String>, run: &RunReport, now: DateTime<Utc>) {
     let headline = run.findings.iter().find(|finding| is_headline(finding));
+    if let Some(headline) = headline.filter(|headline| !headline.advice.is_empty()) {
+        lines.push(format!("  next: {}", one_line(&headline.advice)));
+    }
     for finding in &run.findings {
         let told = headline.is_some_and(|headline| headline.signature == finding.signature);
         let life = format!("  {} {}, {}", finding.severity, finding.syndrome, life(finding, now));
@@ -176,9 +179,6 @@ fn details(lines: &mut Vec<String>, run: &RunReport, now: DateTime<Utc>) {
         if open && (finding.severity > Severity::Info || finding.state == Standing::New) {
             evidence(lines, finding);
         }
-    }
-    if let Some(headline) = headline.filter(|headline| !headline.advice.is_empty()) {
-        lines.push(format!("  next: {}", one_line(&headline.advice)));
     }
 }
 

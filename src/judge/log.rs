@@ -20,7 +20,10 @@ pub fn check(context: &Context<'_>, memory: &mut Memory) -> Vec<Opinion> {
         Observation::Failed { why } if context.look.stuck.iter().any(|stuck| stuck.explains(why)) => {
             Vec::new()
         }
-        Observation::Failed { .. } if memory.ended_by_operator() => Vec::new(),
+        // The log of a run that is over may be put away.
+        Observation::Failed { .. } if memory.end.is_some() => {
+            vec![Opinion::Well(Subject::new(NAME, "log_missing"), "the run is over".to_owned())]
+        }
         Observation::Failed { why } => vec![missing(why.clone())],
         Observation::Known(facts) => read(facts).into_iter().chain(text(&context.look.digest)).collect(),
     };

@@ -22,8 +22,8 @@ use crate::clock::Reading;
 use crate::config::{Config, Run};
 use crate::finding::{Opinion, Scope, Subject};
 use crate::metrics::numbers::Numbers;
-use crate::observe::Look;
 use crate::observe::process::{Found, Life};
+use crate::observe::{Look, Observation};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
@@ -160,9 +160,23 @@ pub fn judge(context: &Context<'_>, memory: &mut Memory) -> Vec<Opinion> {
         opinions
             .extend(over.map(|open| Opinion::Well(open.clone(), "the run was declared finished".to_owned())));
     }
+    opinions.extend(no_longer_asked(context));
     process::remember(context, memory);
     memory.numbers = context.look.digest.numbers.clone();
     opinions
+}
+
+/// What nobody looks at any more, because the config no longer names it, stays open for no one.
+fn no_longer_asked(context: &Context<'_>) -> Vec<Opinion> {
+    let look = context.look;
+    let asked = |check: &str| match check {
+        process::NAME => look.process != Observation::Absent,
+        checkpoint::NAME => look.checkpoints != Observation::Absent,
+        log::NAME => context.run.log.is_some(),
+        _ => true,
+    };
+    let over = context.open.iter().filter(|open| !asked(&open.check));
+    over.map(|open| Opinion::Well(open.clone(), "it is no longer looked at".to_owned())).collect()
 }
 
 #[cfg(test)]
