@@ -86,8 +86,10 @@ pub(super) const ENTRIES: &[Entry] = &[
         title: "One host allocation was refused",
         severity: Severity::Critical,
         role: Role::Root,
-        literals: &["MemoryError", "Unable to allocate "],
-        pattern: Some(r"\bMemoryError\b|_ArrayMemoryError|Unable to allocate [\d.]+ "),
+        literals: &["MemoryError", "Unable to allocate ", "DefaultCPUAllocator: "],
+        pattern: Some(
+            r"\bMemoryError\b|_ArrayMemoryError|Unable to allocate [\d.]+ |DefaultCPUAllocator: (?:can't allocate|not enough) memory",
+        ),
         exclusions: &["except ", "OutOfMemoryError"],
         means: "Python asked for one block of host memory and did not get it.",
         told_apart: "The process lives to say so; a host out of memory kills it silently.",
@@ -95,6 +97,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         examples: &[
             "numpy.core._exceptions._ArrayMemoryError: Unable to allocate 273. GiB for an array with shape (101, 363246735)",
             "MemoryError",
+            "RuntimeError: [enforce fail at alloc_cpu.cpp:75] err == 0. DefaultCPUAllocator: can't allocate memory: you tried to allocate 122880000 bytes.",
         ],
         near_misses: &["    except MemoryError:", "torch.cuda.OutOfMemoryError: CUDA out of memory."],
     },

@@ -60,6 +60,8 @@ fn a_gradient_overflow_counts_when_it_lasts_or_hides_the_loss() {
     let inf = f64::INFINITY;
     assert_eq!(with(&[(2.0, inf), (2.0, inf), (2.0, 1.0), (2.0, inf)]), None);
     assert_eq!(with(&[(2.0, inf), (2.0, inf), (2.0, inf)]).unwrap().first.line, 3);
+    let lost = with(&[(2.0, inf), (2.0, inf), (2.0, inf), (f64::NAN, f64::NAN)]).unwrap();
+    assert_eq!((lost.first.line, lost.which.name(), lost.rows), (4, "loss", 2));
     let hidden = with(&[(2.0, 1.0), (0.0, f64::NAN)]).unwrap();
     assert_eq!((hidden.first.line, hidden.which.name()), (2, "grad_norm"));
 }
