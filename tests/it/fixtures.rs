@@ -54,7 +54,9 @@ fn the_run_with_a_nan_names_the_line_and_step_where_its_loss_was_lost() {
 
 #[test]
 fn the_run_without_memory_and_the_one_that_bash_saw_killed_are_named_for_what_they_are() {
-    for (log, syndrome, line) in [("gpt-oom.log", "python_memory_error", 268), ("gpt-killed-bash.log", "host_oom", 311)] {
+    for (log, syndrome, line) in
+        [("gpt-oom.log", "python_memory_error", 268), ("gpt-killed-bash.log", "host_oom", 311)]
+    {
         let report = report(log);
         let found = &report["runs"][0]["findings"][0];
         assert_eq!(found["syndrome"], syndrome, "{report:#}");
@@ -82,7 +84,9 @@ fn the_global_step_rises_within_an_attempt_also_where_the_step_starts_again_each
         let answer = Scene::new().run(&["metrics", &fixture(log), "--format", "jsonl"]);
         let rows = answer.stdout.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
         let steps: Vec<_> = rows
-            .filter_map(|row| Some((row["attempt"].as_u64()?, row["global_step"].as_f64()?, row["line"].clone())))
+            .filter_map(|row| {
+                Some((row["attempt"].as_u64()?, row["global_step"].as_f64()?, row["line"].clone()))
+            })
             .collect();
         for pair in steps.windows(2) {
             let (before, after) = (&pair[0], &pair[1]);
