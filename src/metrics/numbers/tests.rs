@@ -134,6 +134,15 @@ fn a_total_that_counts_within_an_epoch_completes_nothing() {
     second.values.set(Metric::Step, 1.0);
     numbers.fold(&second);
     assert_eq!(numbers.total(None), None, "the printed step fell back while the global one rose");
+    for (global, step, epoch, complete) in
+        [(18.0, 2.0, 9.0, false), (19.0, 1.0, 10.0, false), (20.0, 2.0, 10.0, true)]
+    {
+        let mut row = row(1, 1, global, 1.0);
+        row.values.set(Metric::Step, step);
+        row.values.set(Metric::Epoch, epoch);
+        numbers.fold(&row);
+        assert_eq!(numbers.complete(None).is_some(), complete, "step {step} of 2 in epoch {epoch} of 10");
+    }
 }
 
 #[test]
