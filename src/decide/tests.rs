@@ -28,8 +28,8 @@ impl Guard {
             progress: self.progress,
             step: None,
             now: start() + TimeDelta::minutes(minutes),
-            renotify: Some(Duration::from_secs(24 * 3_600)),
-            reopen_quiet: Duration::from_secs(30 * 60),
+            renotify: Some(Duration::from_hours(24)),
+            reopen_quiet: Duration::from_mins(30),
         };
         decide(opinions, &mut self.ledger, &rules)
     }

@@ -3,6 +3,7 @@
 use super::{Context, Memory};
 use crate::finding::{Claim, Occurrence, Opinion, Scope, Severity, Subject};
 use crate::metrics::numbers::nonfinite::{NonFinite, Streak};
+use std::path::Path;
 
 /// Its name.
 pub const NAME: &str = "nan";
@@ -16,15 +17,16 @@ pub fn check(context: &Context<'_>, memory: &mut Memory) -> Vec<Opinion> {
         return vec![well("the run was declared finished")];
     }
     let lead = numbers.nonfinite.streak.as_ref().map(|streak| (streak, None));
-    let ranks = numbers.others.iter().filter_map(|(rank, facts)| Some((facts.streak.as_ref()?, Some(*rank))));
-    let streaks: Vec<_> = lead.into_iter().chain(ranks).collect();
-    if let Some(&(streak, rank)) = streaks.iter().find(|(streak, _)| !streak.is_over()) {
-        return vec![claim(context, memory.attempt, streak, rank, seen, &numbers.nonfinite).holds()];
+    let others =
+        numbers.others.iter().filter_map(|(file, facts)| Some((facts.streak.as_ref()?, Some(file.as_str()))));
+    let streaks: Vec<_> = lead.into_iter().chain(others).collect();
+    if let Some(&(streak, file)) = streaks.iter().find(|(streak, _)| !streak.is_over()) {
+        return vec![claim(context, memory.attempt, streak, file, seen, &numbers.nonfinite).holds()];
     }
     let mut opinions = vec![well("the last rows are finite again")];
-    if let Some(&(streak, rank)) = streaks.first().filter(|_| numbers.nonfinite.count > seen) {
+    if let Some(&(streak, file)) = streaks.first().filter(|_| numbers.nonfinite.count > seen) {
         let open = context.is_open(NAME, SYNDROME);
-        let mut past = claim(context, memory.attempt, streak, rank, seen, &numbers.nonfinite);
+        let mut past = claim(context, memory.attempt, streak, file, seen, &numbers.nonfinite);
         past.over = true;
         opinions.extend((!open).then(|| past.holds()));
     }
@@ -39,17 +41,18 @@ fn claim(
     context: &Context<'_>,
     attempt: u32,
     streak: &Streak,
-    rank: Option<u32>,
+    other: Option<&str>,
     seen: u64,
     all: &NonFinite,
 ) -> Claim {
-    let file = context.run.log.as_ref().map(|log| log.to_string_lossy().into_owned()).unwrap_or_default();
+    let lead = context.look.digest.lead.as_ref().or(context.run.log.as_ref());
+    let lead = lead.map(|log| log.to_string_lossy().into_owned()).unwrap_or_default();
+    let file = other.map_or(lead, str::to_owned);
     let what = format!("{} is {}", streak.which.name(), streak.bad.word());
-    let whose = match rank {
-        Some(rank) if rank != u32::MAX => format!(" of rank {rank}"),
-        Some(_) => " of another log file".to_owned(),
-        None => String::new(),
-    };
+    let whose = other.map_or_else(String::new, |file| {
+        let name = Path::new(file).file_name().unwrap_or_default();
+        format!(" in {}", name.to_string_lossy())
+    });
     let at = streak.first.step.map_or_else(String::new, |step| format!(" at step {step}"));
     let rows = match streak.rows {
         1 => "1 row so far".to_owned(),
@@ -140,8 +143,8 @@ mod tests {
         scene.rows(1..30);
         let mut row = Row { line: 7, rank: Some(3), ..Row::default() };
         row.values.set(Metric::Loss, f64::NAN);
-        scene.look.digest.numbers.fold_other(&row);
+        scene.look.digest.numbers.fold_other(&row, "/runs/rank3.log");
         scene.patrol();
-        assert!(scene.claim(SYNDROME).unwrap().message.contains("of rank 3"), "{:?}", scene.claims());
+        assert!(scene.claim(SYNDROME).unwrap().message.contains("in rank3.log"), "{:?}", scene.claims());
     }
 }

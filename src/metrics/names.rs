@@ -1,7 +1,7 @@
 //! What the names in logs mean: spellings on the left, canonical metrics on the right.
 //!
 //! A name is compared as words: `train/lm-loss`, `Train LM loss` and `trainLmLoss` are the same
-//! three. Names that [`SPELLINGS`] lacks are taken apart: a known head (`loss`, `accuracy`) keeps
+//! three. Names that `SPELLINGS` lacks are taken apart: a known head (`loss`, `accuracy`) keeps
 //! its meaning under qualifiers that change nothing (`avg`, `total`), becomes the validation
 //! metric under `val` and the like, and is something else under any other word.
 

@@ -9,10 +9,10 @@ mod last;
 pub use facts::{DigestFacts, Hits, Options};
 
 use crate::finding::Occurrence;
+use crate::metrics::Metric;
 use crate::metrics::numbers::Numbers;
 use crate::metrics::text::trace::{Then, Trace};
 use crate::metrics::text::{Extractor, FileContext, records};
-use crate::metrics::{Metric, Row};
 use crate::observe::log::{Block, Part, Sink, Source};
 use crate::playbook::{self, PYTHON_TRACEBACK};
 use binary::Sample;
@@ -143,8 +143,10 @@ impl Digest {
             }
         }
         // Other ranks print the same numbers again; what they alone can say is that one is not finite.
-        if state.lead || self.lead.is_none() || !is_finite(row) {
+        if state.lead || self.lead.is_none() {
             self.numbers.fold(row);
+        } else {
+            self.numbers.fold_other(row, &state.path);
         }
     }
 
@@ -337,10 +339,6 @@ fn is_closed(tail: &[u8]) -> bool {
     tail.last().is_some_and(|byte| matches!(byte, b'}' | b']' | b')' | b'%' | b'|'))
         || tail.ends_with(b"nan")
         || tail.ends_with(b"NaN")
-}
-
-fn is_finite(row: &Row) -> bool {
-    row.values.iter().all(|(_, value)| value.is_finite())
 }
 
 #[cfg(test)]

@@ -41,7 +41,7 @@ pub(super) const ENTRIES: &[Entry] = &[
     },
     Entry {
         id: "host_oom",
-        title: "Host out of memory: the process was killed",
+        title: "Killed from outside, mostly for want of host memory",
         severity: Severity::Critical,
         role: Role::Root,
         literals: &[
@@ -63,8 +63,8 @@ pub(super) const ENTRIES: &[Entry] = &[
         ),
         exclusions: &["oom_kill_disable", "oom_kill 0", "oom_kill: 0", "echo ", "killed=0"],
         means: "The kernel or the cgroup killed the process for host memory.",
-        told_apart: "A GPU's shortage raises a Python error; this kills by SIGKILL, often without any text of the program.",
-        advice: "Ask for more memory, cut DataLoader workers or prefetching, and look for a leak.",
+        told_apart: "A GPU's shortage raises a Python error; this kills by SIGKILL, often without any text of the program. A bare 'Killed' may also be somebody's `kill -9`: dmesg knows.",
+        advice: "Look into dmesg for 'oom-kill'. Ask for more memory, cut DataLoader workers or prefetching, and look for a leak.",
         examples: &[
             "slurmstepd: error: Detected 1 oom-kill event(s) in StepId=25428400.batch.",
             "slurmstepd: error: Detected 1 oom_kill event in StepId=12.0. Some of the step tasks have been OOM Killed.",
@@ -86,9 +86,9 @@ pub(super) const ENTRIES: &[Entry] = &[
         title: "One host allocation was refused",
         severity: Severity::Critical,
         role: Role::Root,
-        literals: &["MemoryError", "Unable to allocate ", "DefaultCPUAllocator: "],
+        literals: &["MemoryError", "Unable to allocate ", "DefaultCPUAllocator: ", "std::bad_alloc"],
         pattern: Some(
-            r"\bMemoryError\b|_ArrayMemoryError|Unable to allocate [\d.]+ |DefaultCPUAllocator: (?:can't allocate|not enough) memory",
+            r"\bMemoryError\b|_ArrayMemoryError|Unable to allocate [\d.]+ |DefaultCPUAllocator: (?:can't allocate|not enough) memory|std::bad_alloc",
         ),
         exclusions: &["except ", "OutOfMemoryError"],
         means: "Python asked for one block of host memory and did not get it.",
@@ -98,6 +98,7 @@ pub(super) const ENTRIES: &[Entry] = &[
             "numpy.core._exceptions._ArrayMemoryError: Unable to allocate 273. GiB for an array with shape (101, 363246735)",
             "MemoryError",
             "RuntimeError: [enforce fail at alloc_cpu.cpp:75] err == 0. DefaultCPUAllocator: can't allocate memory: you tried to allocate 122880000 bytes.",
+            "terminate called after throwing an instance of 'std::bad_alloc'",
         ],
         near_misses: &["    except MemoryError:", "torch.cuda.OutOfMemoryError: CUDA out of memory."],
     },

@@ -11,6 +11,7 @@ mod lifecycle;
 mod mistakes;
 mod numbers;
 mod races;
+mod readme;
 mod records;
 mod report;
 mod rotation;

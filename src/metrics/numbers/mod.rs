@@ -14,9 +14,9 @@ use pace::Pace;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// Ranks other than the lead whose non-finite rows are kept apart; a run with more bad ranks than
-/// this is as bad as one with so many.
-const OTHER_RANKS: usize = 16;
+/// Log files other than the lead's whose non-finite rows are kept apart; a run with more bad ranks
+/// than this is as bad as one with so many.
+const OTHER_FILES: usize = 16;
 
 /// Numbers of a run, over all of its log so far.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -52,9 +52,9 @@ pub struct Numbers {
     pub peak_lr: Option<f64>,
     /// Rows whose loss or gradient norm is not finite.
     pub nonfinite: NonFinite,
-    /// The same for ranks other than the lead, while something is wrong there.
+    /// The same for log files other than the lead's, while something is wrong there.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub others: BTreeMap<u32, NonFinite>,
+    pub others: BTreeMap<String, NonFinite>,
     /// Rows of other rank files so far.
     pub other_rows: u64,
     /// The loss over the steps.
@@ -123,18 +123,16 @@ impl Numbers {
     }
 
     /// Takes a row of another rank's file: its non-finite values and its progress count, nothing else.
-    /// Ranks are told apart by [`Row::rank`]; files without one share a place.
-    pub fn fold_other(&mut self, row: &Row) {
+    pub fn fold_other(&mut self, row: &Row, file: &str) {
         self.other_rows += 1;
         let (loss, grad_norm) = (row.values.get(Metric::Loss), row.values.get(Metric::GradNorm));
-        let rank = row.rank.unwrap_or(u32::MAX);
-        if let Some(known) = self.others.get_mut(&rank) {
+        if let Some(known) = self.others.get_mut(file) {
             known.fold(loss, grad_norm, || Spot::of(row));
-        } else if (Bad::of(loss).is_some() || Bad::of(grad_norm).is_some()) && self.others.len() < OTHER_RANKS
+        } else if (Bad::of(loss).is_some() || Bad::of(grad_norm).is_some()) && self.others.len() < OTHER_FILES
         {
             let mut new = NonFinite::default();
             new.fold(loss, grad_norm, || Spot::of(row));
-            self.others.insert(rank, new);
+            self.others.insert(file.to_owned(), new);
         }
     }
 

@@ -204,7 +204,7 @@ proptest! {
             }
             row.rank = Some(index as u32 % 50);
             row.time = DateTime::from_timestamp_millis((*value * 1e3) as i64);
-            if *other { numbers.fold_other(&row) } else { numbers.fold(&row) }
+            if *other { numbers.fold_other(&row, "rank1.log") } else { numbers.fold(&row) }
         }
         let text = serde_json::to_string(&numbers).unwrap();
         prop_assert!(text.len() < 24 * 1024, "{}", text.len());

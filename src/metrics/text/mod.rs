@@ -1,8 +1,8 @@
 //! Rows from the text of a log.
 //!
-//! A record goes through [`field`] (numbers with their names and units) and [`Extractor::resolve`]
-//! (which of them are the row); its [`shape`] is kept, and later records of the same shape are read
-//! by it alone. [`progress`] then says which attempt and step the row belongs to.
+//! A record goes through `field` (numbers with their names and units) and the names
+//! (which of them are the row); its `shape` is kept, and later records of the same shape are read
+//! by it alone. `progress` then says which attempt and step the row belongs to.
 
 pub(crate) mod clean;
 mod field;

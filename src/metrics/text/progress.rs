@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 /// and 600 while a traceback is half read.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
+#[allow(clippy::struct_excessive_bools, reason = "independent facts about one file")]
 pub struct FileContext {
     /// The epoch that a header line announced.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -26,6 +27,9 @@ pub struct FileContext {
     pub loss_name: String,
     /// Rows that carried it, up to [`ESTABLISHED`].
     loss_rows: u8,
+    /// Rows with a loss have a step of their own: an epoch is none.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    counts_steps: bool,
     /// Steps as the attempt counts them.
     track: Track,
     /// The next row begins an attempt: the run's process is another one.
@@ -52,6 +56,7 @@ impl Default for FileContext {
             loss_rank: u8::MAX,
             loss_name: String::new(),
             loss_rows: 0,
+            counts_steps: false,
             track: Track::default(),
             begin: false,
             tail_counted: false,
@@ -81,9 +86,6 @@ struct Track {
     /// Epoch of the last row.
     #[serde(skip_serializing_if = "Option::is_none")]
     epoch: Option<f64>,
-    /// Its steps were printed; else they are epochs.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    printed: bool,
 }
 
 /// A name that carried the loss for this many rows stays: a summary at the end of an epoch may have
@@ -128,10 +130,10 @@ impl FileContext {
                 }
             }
         }
-        let printed = values.get(Metric::Step).or(self.step);
-        // The epoch stands for the step only where nothing else counts.
-        let step = printed.or(values.get(Metric::Epoch).filter(|_| !self.track.printed));
-        if let Some(step) = step {
+        let own = values.get(Metric::Step).or(self.step);
+        self.counts_steps |= own.is_some() && values.get(Metric::Loss).is_some();
+        let epoch = values.get(Metric::Epoch).filter(|_| !self.counts_steps);
+        if let Some(step) = own.or(epoch) {
             values.set(Metric::Step, step);
         }
         self.rows += 1;
@@ -146,14 +148,11 @@ impl FileContext {
         let has_loss = values.get(Metric::Loss).is_some();
         self.loss_rows = (self.loss_rows + u8::from(has_loss)).min(ESTABLISHED);
         let counts = has_loss || self.loss_rank == u8::MAX;
-        if let Some(step) = step {
+        if let Some(step) = values.get(Metric::Step) {
             if counts && self.track.advance(step, values.get(Metric::Epoch), values.get(Metric::TotalSteps)) {
                 self.attempt += 1;
             }
-            self.track.printed |= counts && printed.is_some();
             row.global_step = Some(self.track.base + step);
-        } else if let Some(last) = self.track.last {
-            row.global_step = Some(self.track.base + last);
         }
         row.attempt = self.attempt;
     }
@@ -239,20 +238,6 @@ mod tests {
         assert_eq!(plain(&[10.0, 20.0, 30.0, 40.0, 10.0, 20.0]), [1, 1, 1, 1, 2, 2]);
         assert_eq!(plain(&[100.0, 110.0, 120.0, 130.0, 140.0, 100.0]), [1, 1, 1, 1, 1, 2]);
         assert_eq!(plain(&[1000.0, 1001.0, 1002.0, 900.0, 901.0]), [1, 1, 1, 2, 2]);
-    }
-
-    #[test]
-    fn a_validation_row_of_an_epoch_stands_at_the_step_before_it() {
-        let mut context = FileContext::default();
-        context.elect(0, b"loss");
-        for (at, epoch) in [(100.0, 1.0), (200.0, 1.0), (100.0, 2.0), (200.0, 2.0)] {
-            step(&mut context, (at, Some(epoch), None));
-        }
-        let mut row = Row::default();
-        row.values.set(Metric::Epoch, 2.0);
-        row.values.set(Metric::ValLoss, 1.0);
-        context.place(&mut row);
-        assert_eq!((row.attempt, row.global_step, row.values.get(Metric::Step)), (1, Some(400.0), None));
     }
 
     #[test]

@@ -178,7 +178,8 @@ fn one_file_carries_the_numbers_of_all_ranks() {
     third.block(&mut digest, "step 1 loss 2.0\nstep 2 loss nan\n", Part::Whole, 0);
     let facts = digest.finish();
     assert_eq!(facts.lead.as_deref(), Some(Path::new("rank1.log")));
-    assert_eq!((facts.rows, facts.numbers.rows), (4, 3), "the lead's two and the other's that is not finite");
+    assert_eq!((facts.rows, facts.numbers.rows, facts.numbers.other_rows), (4, 2, 2));
+    assert!(facts.numbers.others.keys().eq(["rank2.log"]), "{:?}", facts.numbers.others);
 }
 
 #[test]

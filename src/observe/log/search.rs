@@ -23,7 +23,7 @@ pub(super) struct Found {
 
 /// What one candidate is.
 enum Look {
-    Yes(Bytes, Position),
+    Yes(Box<(Bytes, Position)>),
     Closed,
     No,
     Late,
@@ -58,7 +58,8 @@ impl Patrol<'_> {
         let mut reasons = Vec::new();
         for candidate in candidates {
             match self.look_into(candidate, entry) {
-                Ok(Look::Yes(bytes, position)) => {
+                Ok(Look::Yes(held)) => {
+                    let (bytes, position) = *held;
                     let found = Found { path: candidate.path.clone(), bytes, position };
                     return Search::Found(Box::new(found), candidate.clone());
                 }
@@ -80,13 +81,15 @@ impl Patrol<'_> {
         let opened = open(&candidate.path)?;
         if !candidate.is_gzip() {
             let position = entry.find_in(&opened)?;
-            return Ok(position.map_or(Look::No, |position| Look::Yes(Bytes::Plain(opened), position)));
+            return Ok(
+                position.map_or(Look::No, |position| Look::Yes(Box::new((Bytes::Plain(opened), position))))
+            );
         }
         if entry.at.is_some() && (opened.stat == entry.stat || gzip::ends_at_offset(&opened, entry)?) {
             return Ok(Look::Closed);
         }
         Ok(match gzip::find_in(&opened, entry, || self.pump.late_for_search())? {
-            Held::Yes(unpacked, position) => Look::Yes(Bytes::Gzip(unpacked, opened), *position),
+            Held::Yes(unpacked, position) => Look::Yes(Box::new((Bytes::Gzip(unpacked, opened), *position))),
             Held::No => Look::No,
             Held::Late => Look::Late,
         })

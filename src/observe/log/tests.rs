@@ -40,7 +40,7 @@ impl Sink for Recorder {
         self.sources.push((source.index, source.path.to_owned()));
         match block.part {
             Part::Piece => {
-                self.long.extend_from_slice(&block.bytes[(source.judged as usize).min(block.bytes.len())..])
+                self.long.extend_from_slice(&block.bytes[(source.judged as usize).min(block.bytes.len())..]);
             }
             Part::LastPiece => {
                 self.long.extend_from_slice(&block.bytes[source.judged as usize..]);
