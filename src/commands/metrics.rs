@@ -160,20 +160,14 @@ fn object(row: &Row, text: &mut Vec<u8>) {
     if let Some(rank) = row.rank {
         text.extend_from_slice(format!(",\"rank\":{rank}").as_bytes());
     }
-    let global_step = |text: &mut Vec<u8>| {
-        if let Some(step) = row.global_step {
-            text.extend_from_slice(b",\"global_step\":");
-            number(step, text);
-        }
-    };
-    if row.values.get(Metric::Step).is_none() {
-        global_step(text);
-    }
     for (metric, value) in row.values.iter() {
         text.extend_from_slice(format!(",\"{}\":", metric.name()).as_bytes());
         number(value, text);
-        if metric == Metric::Step {
-            global_step(text);
+        if metric == Metric::Step
+            && let Some(global_step) = row.global_step
+        {
+            text.extend_from_slice(b",\"global_step\":");
+            number(global_step, text);
         }
     }
     let mut seen: Vec<&str> = Vec::new();
