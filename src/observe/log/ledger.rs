@@ -17,8 +17,9 @@ const REASONS: usize = 3;
 #[derive(Debug, Default)]
 pub(super) struct Ledger {
     kept: Vec<FileMemory>,
-    /// Places in `kept` by the log's path without its extension.
-    stems: HashMap<String, Vec<usize>>,
+    /// Places in `kept` by what a copy's path begins with, and the extension it ends with: the
+    /// log's path and nothing, or its stem and its extension.
+    named: HashMap<(String, String), Vec<usize>>,
     files: BTreeMap<PathBuf, FileFacts>,
     facts: LogFacts,
 }
@@ -32,8 +33,12 @@ impl Ledger {
     /// Remembers a content.
     pub(super) fn keep(&mut self, entry: FileMemory) {
         if entry.strong() {
-            let stem = Path::new(&entry.path).with_extension("").to_string_lossy().into_owned();
-            self.stems.entry(stem).or_default().push(self.kept.len());
+            let path = Path::new(&entry.path);
+            let stem = path.with_extension("").to_string_lossy().into_owned();
+            let around = path.extension().map(|e| (stem, e.to_string_lossy().into_owned()));
+            for name in std::iter::once((entry.path.clone(), String::new())).chain(around) {
+                self.named.entry(name).or_default().push(self.kept.len());
+            }
         }
         self.kept.push(entry);
     }
@@ -47,10 +52,15 @@ impl Ledger {
 
     /// Whether a file that nobody knows holds what was read of a log beside it.
     pub(super) fn is_copy(&self, path: &Path, opened: &Opened) -> bool {
+        let extension = path.extension().unwrap_or_default().to_string_lossy().into_owned();
         let path = path.to_string_lossy();
         let name = path.rfind('/').map_or(0, |at| at + 1);
-        let stems = (name..=path.len()).filter_map(|end| self.stems.get(path.get(..end)?));
-        stems.flatten().any(|&at| matches!(self.kept[at].find_in(opened), Ok(Some(_))))
+        let beginnings = (name..path.len()).filter_map(|end| path.get(..end));
+        beginnings
+            .flat_map(|begin| [(begin.to_owned(), String::new()), (begin.to_owned(), extension.clone())])
+            .filter_map(|name| self.named.get(&name))
+            .flatten()
+            .any(|&at| matches!(self.kept[at].find_in(opened), Ok(Some(_))))
     }
 
     pub(super) fn unreadable(&mut self, path: &Path, why: &impl Display) {

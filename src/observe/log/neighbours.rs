@@ -5,6 +5,7 @@ use super::open::Stat;
 use std::cell::RefCell;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
+use std::ffi::OsStr;
 use std::os::unix::fs::DirEntryExt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -93,7 +94,11 @@ fn ends_with(path: &Path, ending: &str) -> bool {
 
 /// Whether a glob member can only be an archive: nobody logs into a compressed file.
 pub(super) fn is_compressed(path: &Path) -> bool {
-    ends_with(path, "gz") || OPAQUE.iter().any(|ending| ends_with(path, ending))
+    path.extension().and_then(OsStr::to_str).is_some_and(is_compression)
+}
+
+fn is_compression(ending: &str) -> bool {
+    ending == "gz" || OPAQUE.contains(&ending)
 }
 
 /// Names and inodes in a directory.
@@ -124,7 +129,7 @@ impl Listed {
                 self.shared.is_none()
                     || theirs.starts_with(name.as_ref())
                     || theirs.ends_with(extension)
-                    || is_compressed(Path::new(theirs))
+                    || theirs.rsplit_once('.').is_some_and(|(_, ending)| is_compression(ending))
             };
             theirs != name && (its == inode || theirs.starts_with(stem.as_ref()) && alike())
         };
@@ -181,7 +186,7 @@ fn rotation(name: &str, stem: &str, theirs: &str) -> Option<Rotation> {
     let mut plain = theirs;
     let mut compressed = false;
     if let Some((front, ending)) = theirs.rsplit_once('.')
-        && (ending == "gz" || OPAQUE.contains(&ending))
+        && is_compression(ending)
     {
         (plain, compressed) = (front, true);
     }

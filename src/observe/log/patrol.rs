@@ -130,7 +130,7 @@ impl<'a> Patrol<'a> {
             return Some(entry);
         };
         let stat = Stat::of(&metadata);
-        if stat.same_file(&entry.stat) && stat.size == entry.stat.size {
+        if stat == entry.stat {
             self.claim(&at, &stat);
             self.ledger.looked_at(&stat);
             self.ledger.keep(entry);
@@ -204,10 +204,9 @@ impl<'a> Patrol<'a> {
             self.ledger.backlog(opened.stat.size);
             return;
         }
-        if self.members.globbed
-            && (self.inodes.contains(&(opened.stat.dev, opened.stat.inode))
-                || self.ledger.is_copy(&member.path, &opened))
-        {
+        // A link to a file that was read, or one that was renamed while this patrol went on.
+        let was_read = self.inodes.contains(&(opened.stat.dev, opened.stat.inode));
+        if was_read || self.members.globbed && self.ledger.is_copy(&member.path, &opened) {
             return;
         }
         if self.pump.late() && !self.due.contains(&member.key) {
@@ -233,6 +232,7 @@ impl<'a> Patrol<'a> {
     /// itself gone a memory of it for some days. Says whether there is a log to go on with.
     pub(super) fn lost(&mut self, mut entry: FileMemory, reasons: &[String]) -> bool {
         let present = self.member(&entry.path).is_some();
+        self.carried.remove(&entry.path);
         if !entry.empty() && entry.missing_since.is_none() {
             let because = if present { "its content is another one" } else { "it is gone" };
             let reasons =

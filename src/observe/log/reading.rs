@@ -13,6 +13,7 @@ use std::path::Path;
 /// An unfinished tail that nobody wrote to for so long will not be finished soon: a writer that
 /// flushes by lines leaves none, one that flushes by blocks returns within a few steps.
 const QUIET: Duration = Duration::seconds(60);
+
 /// Where the bytes of a content stand.
 pub(super) enum Bytes {
     /// In a file as it was written.
@@ -59,7 +60,7 @@ impl Patrol<'_> {
             || position.unchanged
             || self.is_quiet(&stat);
         let seen = position.unchanged && (position.judged == stat.size || position.offset == stat.size);
-        let mut finished = true;
+        let (mut finished, mut failed) = (true, false);
         if seen {
             entry.stat = stat;
             entry.missing_since = None;
@@ -90,9 +91,17 @@ impl Patrol<'_> {
                     );
                     self.ledger.gap(log, why);
                 }
-                Err(e) => self.ledger.unreadable(path, &e),
+                Err(e) => {
+                    self.ledger.unreadable(path, &e);
+                    failed = self.pump.bytes == before;
+                }
             }
-            position.store(&mut entry, stat, self.pump.tail(tail));
+            if !failed {
+                position.store(&mut entry, stat, self.pump.tail(tail));
+            }
+        }
+        if failed {
+            return (entry, true);
         }
         if !finished {
             self.ledger.backlog(bytes.behind(entry.offset));

@@ -174,6 +174,8 @@ fn the_memory_of_many_ranks_stays_within_its_bound() {
         lines: 1 << 33,
         head: (u64::MAX, 1024),
         marker: (u64::MAX, 1024),
+        tail: (u64::MAX, 1024),
+        judged: 1 << 40,
         ..FileMemory::default()
     };
     let memory = LogMemory { files: (0..MAX_FILES).map(entry).collect() };
