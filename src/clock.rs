@@ -64,13 +64,11 @@ impl Clock {
 fn entropy(wall: DateTime<Utc>) -> u64 {
     let mut bytes = [0_u8; 8];
     let random = std::fs::File::open("/dev/urandom").and_then(|mut source| source.read_exact(&mut bytes));
-    match random {
-        Ok(()) => u64::from_le_bytes(bytes),
-        Err(_) => {
-            let seed = format!("{}-{}", wall.timestamp_nanos_opt().unwrap_or_default(), std::process::id());
-            xxhash_rust::xxh3::xxh3_64(seed.as_bytes())
-        }
+    if random.is_err() {
+        let seed = format!("{}-{}", wall.timestamp_nanos_opt().unwrap_or_default(), std::process::id());
+        return xxhash_rust::xxh3::xxh3_64(seed.as_bytes());
     }
+    u64::from_le_bytes(bytes)
 }
 
 fn seconds(id: rustix::time::ClockId) -> f64 {
