@@ -164,6 +164,7 @@ impl Open {
             since: self.since,
             count: self.count,
             occurrences,
+            first: self.first.clone(),
             evidence: self.evidence.clone(),
             role: self.role,
             acknowledged: self.is_acknowledged(now).then(|| self.acknowledged.clone()).flatten(),

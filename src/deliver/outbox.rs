@@ -143,7 +143,9 @@ impl Outbox {
                 }
             }
         }
-        entries.sort_by(|a, b| (a.alert.time, &a.alert.id).cmp(&(b.alert.time, &b.alert.id)));
+        entries.sort_by(|a, b| {
+            (a.alert.time, a.alert.order, &a.alert.id).cmp(&(b.alert.time, b.alert.order, &b.alert.id))
+        });
         for mut entry in entries {
             for mark in 0..entry.marks.len() {
                 self.send(channels, &mut entry, mark, now, troubles);
@@ -306,6 +308,8 @@ mod tests {
             step: None,
             occurrence: None,
             evidence: Evidence::new(),
+            role: crate::finding::Role::Root,
+            order: 0,
         }
     }
 

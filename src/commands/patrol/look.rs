@@ -18,12 +18,15 @@ use std::time::{Duration, Instant};
 const READING: f64 = 0.6;
 /// Share of `--timeout` that probes may take, where that is less than the contract's 5 s.
 const PROBING: f64 = 0.5;
+/// Least time for probes, whatever the `--timeout`: a busy machine takes this long to start a child,
+/// and its slowness must not pass for a dead file system.
+const PROBES_MIN: Duration = Duration::from_secs(1);
 /// Mode of a file that quotes no log.
 const ANY_MODE: u32 = 0o666;
 
 /// How long probes may take under this `--timeout`.
 pub(super) fn probe_deadline(common: &Common) -> Duration {
-    DEADLINE.min(common.timeout.mul_f64(PROBING))
+    DEADLINE.min(common.timeout.mul_f64(PROBING)).max(PROBES_MIN)
 }
 
 /// What may block and is therefore asked in the child, for one run.

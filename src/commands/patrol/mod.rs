@@ -56,6 +56,8 @@ impl Held<'_> {
 struct Outcome {
     report: RunReport,
     alerts: Vec<Alert>,
+    /// Alerts and state are durable.
+    kept: bool,
     /// What could not be kept, for people.
     troubles: Vec<String>,
     /// Greatest mode of a file that quotes this run's log.
@@ -93,8 +95,11 @@ pub fn run(args: &Args, common: &Common, clock: &Clock, out: &mut dyn Write) -> 
         troubles.extend(patrol.write_health(keep, &outcomes).err().map(|error| chain(&error)));
     }
     let worst = outcomes.iter().map(|outcome| outcome.report.severity).max().unwrap_or_default();
-    let (reports, alerts): (Vec<_>, Vec<_>) =
-        outcomes.into_iter().map(|outcome| (outcome.report, outcome.alerts)).unzip();
+    let (mut reports, mut alerts, mut unkept) = (Vec::new(), Vec::new(), Vec::new());
+    for outcome in outcomes {
+        reports.push(outcome.report);
+        (if outcome.kept { &mut alerts } else { &mut unkept }).extend(outcome.alerts);
+    }
     let report = Report {
         schema: SCHEMA,
         severity: worst,
@@ -103,7 +108,7 @@ pub fn run(args: &Args, common: &Common, clock: &Clock, out: &mut dyn Write) -> 
         agents: [],
         notes: config.notes.clone(),
     };
-    let shown = patrol.print(out, &report, &alerts.concat()).unwrap_or_else(|error| {
+    let shown = patrol.print(out, &report, &alerts, &unkept).unwrap_or_else(|error| {
         troubles.push(format!("cannot print the verdict: {error}"));
         BTreeSet::new()
     });
@@ -142,7 +147,7 @@ impl Outcome {
     fn failed(run: &Run, error: &Error, clock: &Clock) -> Self {
         let report = RunReport::failed(&run.name, chain(error), clock.wall());
         let busy = matches!(error, Error::Locked(_));
-        Self { report, alerts: Vec::new(), troubles: Vec::new(), mode: 0o666, busy }
+        Self { report, alerts: Vec::new(), kept: true, troubles: Vec::new(), mode: 0o666, busy }
     }
 
     /// Why the run could not be patrolled, for its health entry: whoever patrols it at this moment
@@ -235,17 +240,20 @@ impl Patrol<'_> {
             now: self.clock.wall(),
             renotify: self.config.patrol.renotify,
             reopen_quiet: self.config.patrol.reopen_quiet,
+            ended_by_operator: state.memory.ended_by_operator(),
         };
         let decision = decide(opinions, &mut state.ledger, &rules);
         state.phase = judge::phase(&context, &state.memory);
         state.advance(&self.clock.now);
         let report = verdict::report(&context, &state, &decision);
-        if let Some(keep) = self.keep {
-            troubles.extend(
-                self.keep_all(keep, &state, &decision.alerts, looked.mode).err().map(|error| chain(&error)),
-            );
+        let mut kept = true;
+        if let Some(keep) = self.keep
+            && let Err(error) = self.keep_all(keep, &state, &decision.alerts, looked.mode)
+        {
+            troubles.push(chain(&error));
+            kept = false;
         }
-        Outcome { report, alerts: decision.alerts, troubles, mode: looked.mode, busy: false }
+        Outcome { report, alerts: decision.alerts, kept, troubles, mode: looked.mode, busy: false }
     }
 
     /// Outbox before state: a kill in between repeats this patrol with the same alert ids.
@@ -285,8 +293,14 @@ impl Patrol<'_> {
     }
 
     /// Prints the verdict; returns the ids of the alerts that it told: none where nobody reads any more.
-    fn print(&self, out: &mut dyn Write, report: &Report, alerts: &[Alert]) -> io::Result<BTreeSet<String>> {
-        match self.write(out, report, alerts) {
+    fn print(
+        &self,
+        out: &mut dyn Write,
+        report: &Report,
+        alerts: &[Alert],
+        unkept: &[Alert],
+    ) -> io::Result<BTreeSet<String>> {
+        match self.write(out, report, unkept) {
             Ok(true) => Ok(alerts.iter().map(|alert| alert.id.clone()).collect()),
             Ok(false) => Ok(BTreeSet::new()),
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(BTreeSet::new()),
@@ -294,21 +308,26 @@ impl Patrol<'_> {
         }
     }
 
-    /// Says whether the verdict was written: with `-q` only what could not be patrolled is, and a
-    /// JSON verdict where there is news.
-    fn write(&self, out: &mut dyn Write, report: &Report, alerts: &[Alert]) -> io::Result<bool> {
+    /// Says whether the verdict was written: with `-q` and for people only what could not be patrolled
+    /// is, and alerts that no outbox could take.
+    fn write(&self, out: &mut dyn Write, report: &Report, unkept: &[Alert]) -> io::Result<bool> {
         let failed: Vec<_> = report.runs.iter().filter(|run| run.error.is_some()).cloned().collect();
         let failed = if self.common.quiet { self.unsaid(failed) } else { failed };
         let json = self.args.format == ReportFormat::Json;
-        let verdict = !self.common.quiet || json && !(failed.is_empty() && alerts.is_empty());
+        let verdict = !self.common.quiet || json;
         if verdict && json {
             let line = serde_json::to_string(report).map_err(io::Error::other)?;
             writeln!(out, "{line}")?;
         } else if verdict {
             text::report(out, report, self.style())?;
-        } else if !failed.is_empty() {
-            let failed = Report { runs: failed, notes: Vec::new(), ..report.clone() };
-            text::report(out, &failed, self.style())?;
+        } else {
+            if !failed.is_empty() {
+                let failed = Report { runs: failed, notes: Vec::new(), ..report.clone() };
+                text::report(out, &failed, self.style())?;
+            }
+            for alert in unkept {
+                text::alert(out, alert)?;
+            }
         }
         out.flush()?;
         Ok(verdict)

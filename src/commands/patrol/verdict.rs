@@ -104,7 +104,7 @@ pub(super) fn health(report: &RunReport, now: DateTime<Utc>) -> Value {
 }
 
 fn finding(finding: &Finding) -> Value {
-    let first = finding.occurrences.first();
+    let first = finding.first.as_ref();
     json!({
         "syndrome": finding.syndrome,
         "severity": finding.severity.word(),
