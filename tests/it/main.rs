@@ -17,3 +17,4 @@ mod report;
 mod rotation;
 mod scene;
 mod state_files;
+mod told;
