@@ -70,6 +70,11 @@ impl Context<'_> {
         self.living().map(|life| life.started)
     }
 
+    /// What to type when the run has finished, from any directory.
+    fn done_command(&self) -> String {
+        format!("`trainguard done {}{}`", self.run.name, self.config.flags)
+    }
+
     /// ` at step 1200`, as the log printed it; empty where it prints none.
     fn at_step(&self) -> String {
         let step = self.look.digest.numbers.printed_step();
