@@ -49,6 +49,9 @@ pub(super) fn follow(context: &Context<'_>, memory: &mut Memory) {
         memory.attempt = memory.attempt.saturating_add(restarts);
         memory.end = None;
         memory.process.dead_since = None;
+    } else if context.look.digest.begun {
+        // It is counted with its first row; what it says before is no longer the finished run's.
+        memory.end = None;
     }
     complete(context, memory);
 }
@@ -67,7 +70,7 @@ fn restarts(context: &Context<'_>, memory: &mut Memory) -> u32 {
         return 0;
     }
     let falls = digest.numbers.attempt.saturating_sub(start.log_attempt.max(1));
-    start.log_attempt = start.log_attempt.max(digest.numbers.attempt);
+    start.log_attempt = digest.numbers.attempt;
     let other = living.is_some() && start.identity.is_some() && living != start.identity.as_ref();
     // The rows of the look that first shows another process may be the old one's last.
     let progress = other && digest.rows > 0 && start.is_past;

@@ -280,7 +280,7 @@ fn told_by_words(context: &Context<'_>) -> bool {
         |syndrome: &str| playbook::entry(syndrome).is_some_and(|entry| entry.severity == Severity::Critical);
     context.open.iter().any(|open| open.check == words::NAME && critical(&open.syndrome))
         || digest.hits.iter().any(|hit| {
-            critical(&hit.syndrome) && hit.rows_after < PROGRESS && hit.attempt == digest.numbers.attempt
+            critical(&hit.syndrome) && hit.rows_after < PROGRESS && hit.attempt >= digest.numbers.attempt
         })
 }
 

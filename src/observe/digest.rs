@@ -34,6 +34,7 @@ pub struct Digest {
     files: BTreeMap<usize, FileState>,
     hits: Vec<Found>,
     completed: Option<Occurrence>,
+    begun: bool,
     rows: u64,
     records: u64,
 }
@@ -94,6 +95,7 @@ impl Digest {
             files: BTreeMap::new(),
             hits: Vec::new(),
             completed: None,
+            begun: false,
             rows: 0,
             records: 0,
         }
@@ -122,6 +124,7 @@ impl Digest {
                 })
                 .collect(),
             completed: self.completed,
+            begun: self.begun,
             last_lines: last.map(|state| state.last.lines(&state.path)).unwrap_or_default(),
             records: self.records,
             lead: self.lead,
@@ -314,6 +317,8 @@ impl Sink for Digest {
                 ..FileState::default()
             }
         });
+        let counts = state.lead || self.lead.is_none();
+        self.begun |= counts && block.offset == 0 && (1..context.attempt).contains(&self.numbers.attempt);
         state.sample.take(block.bytes);
         if state.unfinished.is_some()
             && let Some(trace) = context.trace.as_mut()

@@ -12,6 +12,7 @@ mod numbers;
 mod races;
 mod readme;
 mod records;
+mod regressions;
 mod report;
 mod rotation;
 mod scene;

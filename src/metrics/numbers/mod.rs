@@ -79,7 +79,7 @@ impl Numbers {
     #[inline]
     pub fn fold(&mut self, row: &Row) {
         let step = row.global_step.filter(|step| step.is_finite());
-        if row.attempt != self.attempt {
+        if row.attempt > self.attempt {
             self.begin(row.attempt, step);
         }
         self.rows += 1;

@@ -17,6 +17,9 @@ pub struct DigestFacts {
     /// The last sign of completion among the new lines of the current attempt (`done_when`, a
     /// framework's final summary), where no row of progress followed it.
     pub completed: Option<Occurrence>,
+    /// The log's content is another one than before and nothing is left of the old one: the run was
+    /// started anew, whether or not it has had a row.
+    pub begun: bool,
     /// The last lines of the log with anything printable in them, oldest first, at most 3.
     pub last_lines: Vec<Occurrence>,
     /// Records that were read; a digest of an empty read leaves everything as it was.
