@@ -124,8 +124,6 @@ pub struct Memory {
     pub plateau: plateau::PlateauMemory,
     /// Checkpoints.
     pub checkpoint: checkpoint::CheckpointMemory,
-    /// Non-finite rows that were judged.
-    pub nan_rows: u64,
 }
 
 impl Memory {

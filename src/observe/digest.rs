@@ -50,6 +50,8 @@ struct DoneWhen {
 /// What a pass keeps of one file.
 #[derive(Debug, Default)]
 struct FileState {
+    log: PathBuf,
+    /// Where the bytes of the present block stand, and the head of their content.
     path: String,
     head: String,
     /// Its rows are the run's numbers.
@@ -78,7 +80,7 @@ const REGION: usize = 2048;
 impl Digest {
     /// Goes on from the numbers of the previous pass. A `done_when` that does not compile is
     /// ignored here: the configuration was checked.
-    pub fn new(numbers: Numbers, options: Options<'_>) -> Self {
+    pub fn new(mut numbers: Numbers, options: Options<'_>) -> Self {
         let done_when = options.done_when.and_then(|text| {
             let pattern = RegexBuilder::new(text).multi_line(true).build().ok()?;
             Some(DoneWhen {
@@ -86,6 +88,7 @@ impl Digest {
                 anchored: text.contains(['^', '$']) || text.contains("\\A") || text.contains("\\z"),
             })
         });
+        numbers.begin_pass();
         Self {
             numbers,
             extractor: Extractor::default(),
@@ -141,15 +144,15 @@ impl Digest {
         if row.values.get(Metric::Loss).is_some() {
             self.completed = None;
             if self.lead.is_none() {
-                self.lead = Some(PathBuf::from(&state.path));
+                self.lead = Some(state.log.clone());
                 state.lead = true;
             }
         }
         // Other ranks print the same numbers again; what they alone can say is that one is not finite.
         if state.lead || self.lead.is_none() {
-            self.numbers.fold(row);
+            self.numbers.fold(row, &state.head);
         } else {
-            self.numbers.fold_other(row, &state.path);
+            self.numbers.fold_other(row, &state.log.to_string_lossy(), &state.head);
         }
     }
 
@@ -309,14 +312,12 @@ impl Sink for Digest {
             if self.new_process {
                 context.begin_attempt();
             }
-            let lead = self.lead.as_deref() == Some(source.path);
-            FileState {
-                path: source.path.to_string_lossy().into_owned(),
-                head: source.head.to_owned(),
-                lead,
-                ..FileState::default()
-            }
+            let lead = self.lead.as_deref() == Some(source.log);
+            FileState { log: source.log.to_owned(), lead, ..FileState::default() }
         });
+        // Of one log an archive comes first, then the log itself.
+        state.path = source.path.to_string_lossy().into_owned();
+        source.head.clone_into(&mut state.head);
         let counts = state.lead || self.lead.is_none();
         self.begun |= counts && block.offset == 0 && (1..context.attempt).contains(&self.numbers.attempt);
         state.sample.take(block.bytes);

@@ -83,3 +83,93 @@ fn a_rotation_while_the_steps_go_on_is_no_attempt() {
     scene.write("train.log", healthy(0, 10));
     assert_eq!(run(&scene.report(&[]))["attempt"], 2, "and one whose steps begin again is");
 }
+
+/// A log that was read, went on, was rotated and has a new file.
+fn rotated(rest: &str, new: &str) -> Scene {
+    let scene = Scene::new();
+    scene.write("train.log", healthy(0, 60));
+    scene.patrol(&[]);
+    scene.append("train.log", rest);
+    fs::rename(scene.path("train.log"), scene.path("train.log.1")).unwrap();
+    scene.write("train.log", new);
+    scene
+}
+
+fn of_total(from: u64, rows: u64) -> String {
+    healthy(from, rows).replace(':', "/100:")
+}
+
+#[test]
+fn a_run_that_ends_in_the_file_behind_a_rotation_is_finished() {
+    let scene = rotated(&of_total(60, 20), &of_total(80, 21));
+    let report = scene.report(&["--pid", "999999999"]);
+    assert_eq!(
+        (&run(&report)["step"], &run(&report)["phase"]),
+        (&100.into(), &"finished".into()),
+        "{report:#}"
+    );
+    assert!(scene.alerts().is_empty(), "{:#?}", scene.alerts());
+}
+
+#[test]
+fn a_nan_in_the_file_behind_a_rotation_is_over_when_the_loss_recovers() {
+    let nan = "step 80: loss nan, lr 1e-3\n";
+    let scene = rotated(&healthy(60, 20), nan);
+    assert_eq!(of(&scene.report(&[]), "nan_loss"), [("critical".to_owned(), "new".to_owned())]);
+    scene.append("train.log", healthy(81, 5));
+    assert_eq!(of(&scene.report(&[]), "nan_loss"), [("critical".to_owned(), "resolved".to_owned())]);
+    assert_eq!(of(&scene.report(&[]), "nan_loss"), []);
+}
+
+#[test]
+fn the_last_lines_of_a_rotated_log_are_those_of_the_new_file() {
+    let scene = rotated(&healthy(60, 20), "step 80: loss 1.0, lr 1e-3\n");
+    let report = scene.report(&["--pid", "999999999", "--final"]);
+    let dead = run(&report)["findings"].as_array().unwrap().iter().find(|f| f["syndrome"] == "process_dead");
+    let lines = &dead.unwrap_or_else(|| panic!("{report:#}"))["evidence"]["last_lines"];
+    assert_eq!(lines.as_array().unwrap().len(), 1, "{lines}");
+    assert!(lines[0].as_str().unwrap().ends_with("train.log:1: step 80: loss 1.0, lr 1e-3"), "{lines}");
+}
+
+#[test]
+fn a_hit_behind_a_rotation_is_quoted_with_the_file_that_holds_it() {
+    let scene = rotated(&healthy(60, 20), &format!("{}{}", healthy(80, 4), crate::scene::failure(0)));
+    let hits = crate::scene::occurrences(&scene.report(&[]));
+    let file = hits[0]["file"].as_str().unwrap();
+    assert!(file.ends_with("/train.log") && hits[0]["line"] == 5, "{hits:?}");
+}
+
+#[test]
+fn a_nan_in_a_rank_file_that_is_gone_is_not_awaited_for_ever() {
+    let scene = Scene::new();
+    let patrol = |scene: &Scene| scene.run(&["patrol", "--log", "rank*.log", "--name", "demo"]);
+    scene.write("rank0.log", healthy(0, 60));
+    scene.write("rank1.log", healthy(0, 60) + "step 60: loss nan, lr 1e-3\n");
+    assert_eq!(patrol(&scene).code, 2);
+    fs::remove_file(scene.path("rank1.log")).unwrap();
+    scene.append("rank0.log", healthy(60, 20));
+    let answer = patrol(&scene);
+    assert!(answer.code == 0 && answer.stdout.contains("nan_loss"), "{answer:?}");
+}
+
+#[test]
+fn a_hit_that_is_read_again_after_all_state_was_damaged_alerts_nobody_again() {
+    let nan = "step 60: loss nan, lr 1e-3\n";
+    for (hit, syndrome) in [(crate::scene::failure(0), "cuda_illegal_access"), (nan.to_owned(), "nan_loss")] {
+        let scene = Scene::new();
+        let told = || scene.alerts().iter().filter(|line| line.contains(syndrome)).count();
+        scene.write("train.log", healthy(0, 60));
+        scene.patrol(&[]);
+        scene.append("train.log", &hit);
+        scene.patrol(&[]);
+        assert_eq!(told(), 1, "{:#?}", scene.alerts());
+        for entry in fs::read_dir(scene.path(".trainguard")).unwrap() {
+            let name = entry.unwrap().file_name().into_string().unwrap();
+            if name.starts_with("demo.json") {
+                scene.write(&format!(".trainguard/{name}"), "damaged");
+            }
+        }
+        assert!(scene.patrol(&[]).stdout.contains(syndrome));
+        assert_eq!(told(), 1, "{:#?}", scene.alerts());
+    }
+}

@@ -105,6 +105,7 @@ fn read(held: &mut Held<'_>, path: &Path, patrol: &Patrol<'_>, look: &mut Look) 
     };
     look.log = log::read(path, &mut held.state.logs, &mut digest, &limits);
     look.digest = digest.finish();
+    look.log.known().into_iter().for_each(|facts| look.digest.forget_gone(facts));
 }
 
 /// Whether what the log says now is by another process than the last attempt's.

@@ -18,8 +18,12 @@ pub(super) struct LastBlock {
 }
 
 impl LastBlock {
-    /// Keeps the end of the next block, which ends at `offset` in line `line`.
+    /// Keeps the end of the next block, which ends at `offset` in line `line`. One that does not
+    /// follow the last one is of another content, behind a rotation.
     pub(super) fn keep(&mut self, block: &[u8], offset: u64, line: u64) {
+        if offset - block.len() as u64 != self.offset {
+            self.bytes.clear();
+        }
         let new = &block[block.len().saturating_sub(KEPT)..];
         let excess = (self.bytes.len() + new.len()).saturating_sub(KEPT).min(self.bytes.len());
         self.bytes.drain(..excess);

@@ -16,7 +16,8 @@ impl Log {
     }
 
     fn block(&mut self, digest: &mut Digest, text: &str, part: Part, judged: u64) {
-        let source = Source { index: self.index, path: Path::new(self.path), head: "head", judged };
+        let path = Path::new(self.path);
+        let source = Source { index: self.index, log: path, path, head: "head", judged };
         let block = Block { bytes: text.as_bytes(), offset: self.offset, line: self.line, part };
         digest.block(&source, &mut self.context, &block);
         if part != Part::Tail {

@@ -83,6 +83,7 @@ impl Position {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Place<'a> {
     pub index: usize,
+    pub log: &'a Path,
     pub path: &'a Path,
 }
 
@@ -219,7 +220,8 @@ impl<'a> Pump<'a> {
         let bytes = &self.buffer[range];
         let judged = position.judged.saturating_sub(position.offset).min(bytes.len() as u64);
         let head = format!("{:016x}", print_of(head).0);
-        let source = Source { index: place.index, path: place.path, head: &head, judged };
+        let Place { index, log, path } = place;
+        let source = Source { index, log, path, head: &head, judged };
         let block = Block { bytes, offset: position.offset, line: position.lines + 1, part };
         self.sink.block(&source, &mut position.context, &block);
         self.bytes += bytes.len() as u64 - judged;
