@@ -1,6 +1,7 @@
 //! One pass over a log's new bytes: rows into [`Numbers`], words into hits.
 
 mod binary;
+mod election;
 mod excerpt;
 mod facts;
 mod hits;
@@ -16,6 +17,7 @@ use crate::metrics::text::{Extractor, FileContext, records};
 use crate::observe::log::{Block, Part, Sink, Source};
 use crate::playbook::{self, PYTHON_TRACEBACK};
 use binary::Sample;
+use election::Election;
 use hits::{Found, Place};
 use last::LastBlock;
 use memchr::memmem;
@@ -30,7 +32,7 @@ pub struct Digest {
     extractor: Extractor,
     done_when: Option<DoneWhen>,
     new_process: bool,
-    lead: Option<PathBuf>,
+    election: Election,
     files: BTreeMap<usize, FileState>,
     hits: Vec<Found>,
     completed: Option<Occurrence>,
@@ -56,6 +58,8 @@ struct FileState {
     head: String,
     /// Its rows are the run's numbers.
     lead: bool,
+    /// It had no row before this pass.
+    is_new: bool,
     /// Rows in this pass.
     rows: u64,
     /// Its first bytes in this pass.
@@ -90,22 +94,23 @@ impl Digest {
         });
         numbers.begin_pass();
         Self {
-            numbers,
             extractor: Extractor::default(),
             done_when,
             new_process: options.new_process,
-            lead: options.lead.map(PathBuf::from),
+            election: Election::new(options.lead, &numbers),
             files: BTreeMap::new(),
             hits: Vec::new(),
             completed: None,
             begun: false,
             rows: 0,
             records: 0,
+            numbers,
         }
     }
 
     /// What the pass found.
     pub fn finish(mut self) -> DigestFacts {
+        self.election.close(&mut self.numbers);
         let mut files = std::mem::take(&mut self.files);
         for state in files.values_mut() {
             if let Some((place, text)) = state.unfinished.take() {
@@ -130,30 +135,47 @@ impl Digest {
             begun: self.begun,
             last_lines: last.map(|state| state.last.lines(&state.path)).unwrap_or_default(),
             records: self.records,
-            lead: self.lead,
+            lead: self.election.lead,
             binary,
         }
     }
 
     #[inline]
-    fn row(&mut self, state: &mut FileState) {
+    fn row(&mut self, state: &mut FileState, context: &mut FileContext) {
+        if self.extractor.row().values.get(Metric::Loss).is_some() {
+            self.completed = None;
+            if !state.lead || !self.election.settled {
+                self.elect(state, context);
+            }
+        }
         let row = self.extractor.row();
         self.rows += 1;
         state.rows += 1;
         state.step = row.values.get(Metric::Step).or(state.step);
-        if row.values.get(Metric::Loss).is_some() {
-            self.completed = None;
-            if self.lead.is_none() {
-                self.lead = Some(state.log.clone());
-                state.lead = true;
-            }
-        }
         // Other ranks print the same numbers again; what they alone can say is that one is not finite.
-        if state.lead || self.lead.is_none() {
+        if state.lead || self.election.lead.is_none() {
             self.numbers.fold(row, &state.head);
         } else {
             self.numbers.fold_other(row, &state.log.to_string_lossy(), &state.head);
         }
+    }
+
+    #[cold]
+    fn elect(&mut self, state: &mut FileState, context: &mut FileContext) {
+        if !self.election.vote(state.lead, state.is_new) {
+            return;
+        }
+        let row = self.extractor.row();
+        let attempt = match self.election.lead.replace(state.log.clone()) {
+            Some(from) => {
+                self.numbers.change_lead(row, &from.to_string_lossy(), &state.log.to_string_lossy())
+            }
+            None => row.attempt.max(self.numbers.attempt),
+        };
+        context.attempt = attempt;
+        self.extractor.set_attempt(attempt);
+        self.files.values_mut().for_each(|other| other.lead = false);
+        state.lead = true;
     }
 
     /// Whole records, and an unfinished tail as if it were one.
@@ -180,7 +202,7 @@ impl Digest {
                 self.extractor.read(context, bytes, at, line, offset)
             };
             if row {
-                self.row(state);
+                self.row(state, context);
             }
             context.tail_counted = tail && (row || counted);
             let mut candidate = false;
@@ -312,13 +334,15 @@ impl Sink for Digest {
             if self.new_process {
                 context.begin_attempt();
             }
-            let lead = self.lead.as_deref() == Some(source.log);
-            FileState { log: source.log.to_owned(), lead, ..FileState::default() }
+            let lead = self.election.lead.as_deref() == Some(source.log);
+            self.election.lead_read |= lead;
+            let is_new = context.rows == 0;
+            FileState { log: source.log.to_owned(), lead, is_new, ..FileState::default() }
         });
         // Of one log an archive comes first, then the log itself.
         state.path = source.path.to_string_lossy().into_owned();
         source.head.clone_into(&mut state.head);
-        let counts = state.lead || self.lead.is_none();
+        let counts = state.lead || self.election.lead.is_none();
         self.begun |= counts && block.offset == 0 && (1..context.attempt).contains(&self.numbers.attempt);
         state.sample.take(block.bytes);
         if state.unfinished.is_some()

@@ -173,3 +173,52 @@ fn a_hit_that_is_read_again_after_all_state_was_damaged_alerts_nobody_again() {
         assert_eq!(told(), 1, "{:#?}", scene.alerts());
     }
 }
+
+fn globbed(scene: &Scene, log: &str) -> Value {
+    let answer = scene.run(&["patrol", "--log", log, "--name", "demo", "--format", "json"]);
+    serde_json::from_str(&answer.stdout).unwrap_or_else(|error| panic!("{error}: {answer:?}"))
+}
+
+#[test]
+fn a_restart_that_writes_a_file_of_its_own_gives_the_numbers_from_then_on() {
+    let scene = Scene::new();
+    let at =
+        |report: &Value| (run(report)["attempt"].as_u64().unwrap(), run(report)["step"].as_u64().unwrap());
+    scene.write("slurm-9.out", healthy(0, 60));
+    assert_eq!(at(&globbed(&scene, "slurm-*.out")), (1, 59));
+    // By name it comes before the first.
+    scene.write("slurm-10.out", healthy(0, 5));
+    assert_eq!(at(&globbed(&scene, "slurm-*.out")), (2, 4));
+    scene.append("slurm-10.out", healthy(5, 90));
+    assert_eq!(at(&globbed(&scene, "slurm-*.out")), (2, 94));
+    scene.write("slurm-11.out", healthy(95, 5));
+    assert_eq!(at(&globbed(&scene, "slurm-*.out")), (2, 99), "where the steps go on it is the same attempt");
+}
+
+#[test]
+fn a_restart_that_is_found_among_older_files_leads_once_it_goes_on() {
+    let scene = Scene::new();
+    for (file, rows) in [("attempt_1/rank0", 80), ("attempt_2/rank0", 60), ("attempt_3/rank0", 5)] {
+        scene.write(file, healthy(0, rows));
+    }
+    globbed(&scene, "attempt_*/rank0");
+    scene.append("attempt_3/rank0", healthy(5, 5));
+    assert_eq!(run(&globbed(&scene, "attempt_*/rank0"))["step"], 9);
+}
+
+#[test]
+fn ranks_that_take_turns_are_one_attempt() {
+    let scene = Scene::new();
+    let mut steps = [0, 0, 0];
+    for round in 0..12 {
+        for rank in [0, 1, 2].into_iter().filter(|rank| round == 0 || (round + rank) % 3 != 0) {
+            scene.append(
+                format!("rank{rank}.log").as_str(),
+                healthy(steps[rank], 10 * (round as u64 + 1) - steps[rank]),
+            );
+            steps[rank] = 10 * (round as u64 + 1);
+        }
+        let report = globbed(&scene, "rank*.log");
+        assert_eq!(run(&report)["attempt"], 1, "round {round}: {report:#}");
+    }
+}

@@ -57,6 +57,10 @@ pub struct Numbers {
     pub others: BTreeMap<String, NonFinite>,
     /// Rows of other rank files so far.
     pub other_rows: u64,
+    /// In the last pass that brought losses the lead had none, or there was no telling which file
+    /// was to lead: the next loss elects.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub lead_idle: bool,
     /// The loss over the steps.
     pub curve: Curve,
     /// Intervals between rows by the log's own times.
@@ -142,6 +146,18 @@ impl Numbers {
             new.fold(loss, grad_norm, || Spot::of(row, head));
             self.others.insert(file.to_owned(), new);
         }
+    }
+
+    /// Another file leads from this row on. Gives the attempt of the row: one begins where the steps
+    /// fall back, or there are none to tell.
+    pub fn change_lead(&mut self, row: &Row, from: &str, to: &str) -> u32 {
+        let goes_on = row.global_step.is_some_and(|step| self.last_step.is_some_and(|last| step >= last));
+        let mine = self.others.remove(to).unwrap_or_default();
+        let left = std::mem::replace(&mut self.nonfinite, mine);
+        if left.goes_on() {
+            self.others.insert(from.to_owned(), left);
+        }
+        row.attempt.max(self.attempt + u32::from(!goes_on))
     }
 
     /// A new attempt. A resume keeps the steps that stand; a start from scratch keeps nothing.
