@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 /// The election of one pass.
 #[derive(Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "independent facts about one pass")]
 pub(super) struct Election {
     /// The log that leads.
     pub(super) lead: Option<PathBuf>,
