@@ -1,8 +1,9 @@
 //! What once went wrong, each told as a user met it.
 
-use crate::scene::{Scene, healthy};
+use crate::scene::{Process, Scene, healthy};
 use serde_json::Value;
 use std::fs;
+use std::process::Command;
 
 /// The severities and states of the findings of one syndrome.
 fn of(report: &Value, syndrome: &str) -> Vec<(String, String)> {
@@ -221,4 +222,25 @@ fn ranks_that_take_turns_are_one_attempt() {
         let report = globbed(&scene, "rank*.log");
         assert_eq!(run(&report)["attempt"], 1, "round {round}: {report:#}");
     }
+}
+
+fn sleeper() -> Process {
+    Process(Command::new("sleep").arg("600").spawn().unwrap())
+}
+
+#[test]
+fn a_line_that_is_written_after_a_death_does_not_take_it_back() {
+    let scene = Scene::new();
+    scene.write("train.log", healthy(0, 60));
+    let trainer = sleeper();
+    let pid = trainer.pid();
+    assert_eq!(scene.patrol(&["--pid", &pid]).code, 0);
+    trainer.kill();
+    assert_eq!(scene.patrol(&["--pid", &pid]).code, 2);
+    for line in ["srun: error: task 0 exited\n", ".", "slurmstepd: done\n"] {
+        scene.append("train.log", line);
+        let answer = scene.patrol(&["--pid", &pid]);
+        assert!(answer.code == 2 && answer.stdout.contains("process_dead"), "{answer:?}");
+    }
+    assert_eq!(scene.alerts().len(), 1, "{:#?}", scene.alerts());
 }

@@ -175,3 +175,22 @@ fn looks_close_together_say_nothing_about_movement() {
     scene.later(2).patrol();
     assert_eq!(scene.severity(STUCK), Some(Critical), "ten seconds after the first");
 }
+
+#[test]
+fn what_is_written_as_a_dead_run_is_torn_down_does_not_take_its_death_back() {
+    let mut scene = killed();
+    scene.completed();
+    scene.look.digest.completed = None;
+    scene.patrol();
+    assert_eq!(scene.severity(DEAD), Some(Critical), "a line that is no row");
+    for step in [131, 132] {
+        scene.rows(step..step + 1).patrol();
+        assert_eq!(scene.severity(DEAD), Some(Critical), "row {step}");
+    }
+    for steps in [133..134, 134..150, 150..151] {
+        scene.rows(steps.clone()).patrol();
+        assert_eq!((scene.severity(DEAD), scene.severity(UNKNOWN)), (None, Some(Unknown)), "{steps:?}");
+    }
+    scene.patrol();
+    assert_eq!(scene.severity(DEAD), Some(Critical));
+}
