@@ -83,6 +83,12 @@ pub fn check(context: &Context<'_>, memory: &mut Memory) -> Vec<Opinion> {
         Observation::Failed { why } if context.look.stuck.iter().any(|stuck| stuck.explains(why)) => {
             return Vec::new();
         }
+        Observation::Failed { .. }
+        | Observation::Known(ProcessFacts { found: Found::Ambiguous { .. }, .. })
+            if memory.end.is_some() =>
+        {
+            return vec![Opinion::Well(Subject::new(NAME, UNKNOWN), "the run is complete".to_owned())];
+        }
         Observation::Failed { why } => {
             let message = format!("cannot look at the process: {why}");
             return vec![

@@ -194,3 +194,18 @@ fn what_is_written_as_a_dead_run_is_torn_down_does_not_take_its_death_back() {
     scene.patrol();
     assert_eq!(scene.severity(DEAD), Some(Critical));
 }
+
+#[test]
+fn nobody_asks_for_the_process_of_a_run_that_is_complete() {
+    let failed = Observation::Failed { why: "pid file: permission denied".to_owned() };
+    let mut scene = Scene::new();
+    scene.found(Found::Ambiguous { matches: Vec::new() });
+    let ambiguous = scene.look.process.clone();
+    for observation in [failed, ambiguous] {
+        let mut scene = Scene::new();
+        scene.process(10).rows(1..100).completed().patrol();
+        scene.look.process = observation;
+        scene.patrol();
+        assert!(scene.is_well(UNKNOWN) && scene.claims().is_empty(), "{:?}", scene.claims());
+    }
+}
