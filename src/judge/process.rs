@@ -1,5 +1,6 @@
 //! Check `process`: alive, a zombie, gone before its work was done, or stuck in the kernel.
 
+use super::attempt::ROWS_OF_PROGRESS;
 use super::say::span;
 use super::{Context, Memory, silence, words};
 use crate::clock::Reading;
@@ -17,9 +18,6 @@ const DEAD: &str = "process_dead";
 const ZOMBIE: &str = "process_zombie";
 const STUCK: &str = "process_stuck";
 const UNKNOWN: &str = "process_unknown";
-
-/// Rows after a hit that show that it did not end the run (the contract's number).
-const PROGRESS: u64 = 3;
 
 /// Looks closer together than this, seconds, say nothing about movement: a clock tick is 10 ms, and
 /// a process that waits for its GPU may use none of them for a while.
@@ -262,10 +260,10 @@ fn another_writes(context: &Context<'_>, memory: &mut Memory) -> bool {
         _ if process.is_another => rows > 0,
         (Some(_), _) => {
             process.rows_since_death += rows;
-            process.rows_since_death >= PROGRESS
+            process.rows_since_death >= ROWS_OF_PROGRESS
         }
         (None, Some(_)) => false,
-        (None, None) => rows >= PROGRESS,
+        (None, None) => rows >= ROWS_OF_PROGRESS,
     };
     progress && silence::grew(context, memory)
 }
@@ -311,7 +309,9 @@ fn told_by_words(context: &Context<'_>) -> bool {
         |syndrome: &str| playbook::entry(syndrome).is_some_and(|entry| entry.severity == Severity::Critical);
     context.open.iter().any(|open| open.check == words::NAME && critical(&open.syndrome))
         || digest.hits.iter().any(|hit| {
-            critical(&hit.syndrome) && hit.rows_after < PROGRESS && hit.attempt >= digest.numbers.attempt
+            critical(&hit.syndrome)
+                && hit.rows_after < ROWS_OF_PROGRESS
+                && hit.attempt >= digest.numbers.attempt
         })
 }
 

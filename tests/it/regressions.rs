@@ -256,3 +256,37 @@ fn nobody_asks_for_the_process_of_a_run_that_is_done() {
     let answer = patrol();
     assert_eq!(answer.code, 0, "{answer:?}");
 }
+
+#[test]
+fn one_row_of_a_restart_does_not_resolve_a_death_and_a_crash_loop_is_one_story() {
+    let scene = Scene::new();
+    let patrol = || scene.patrol(&["--pid-file", "train.pid"]);
+    let start = || {
+        let trainer = sleeper();
+        scene.write("train.pid", trainer.pid());
+        trainer
+    };
+    scene.write("train.log", healthy(0, 60));
+    let trainer = start();
+    assert_eq!(patrol().code, 0);
+    trainer.kill();
+    assert_eq!(patrol().code, 2);
+    for step in 60..63 {
+        let trainer = start();
+        scene.append("train.log", healthy(step, 1));
+        for _ in 0..2 {
+            let answer = patrol();
+            assert!(answer.code == 2 && answer.stdout.contains("process_dead"), "{answer:?}");
+        }
+        trainer.kill();
+        assert_eq!(patrol().code, 2);
+        assert_eq!(scene.alerts().len(), 1, "{:#?}", scene.alerts());
+    }
+    let _trainer = start();
+    scene.append("train.log", healthy(63, 5));
+    let answer = patrol();
+    assert_eq!(answer.code, 0, "{answer:?}");
+    assert_eq!(scene.alerts().len(), 2, "{:#?}", scene.alerts());
+    let report = scene.report(&["--pid-file", "train.pid"]);
+    assert_eq!((&run(&report)["attempt"], of(&report, "process_dead").len()), (&5.into(), 0));
+}

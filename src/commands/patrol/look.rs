@@ -100,7 +100,7 @@ fn read(held: &mut Held<'_>, path: &Path, patrol: &Patrol<'_>, look: &mut Look) 
     let limits = Limits {
         deadline: patrol.clock.started + patrol.common.timeout.mul_f64(READING),
         last_look: patrol.is_final(),
-        process_gone: process.is_some_and(|facts| matches!(facts.found, Found::Gone { .. })),
+        process_gone: process.is_some_and(ProcessFacts::has_ended),
         now: patrol.clock.wall(),
     };
     look.log = log::read(path, &mut held.state.logs, &mut digest, &limits);
