@@ -1,11 +1,13 @@
 //! One pass over a log's new bytes: rows into [`Numbers`], words into hits.
 
 mod binary;
+mod done;
 mod election;
 mod excerpt;
 mod facts;
 mod hits;
 mod last;
+mod regions;
 
 pub use facts::{DigestFacts, Hits, Options};
 
@@ -17,12 +19,13 @@ use crate::metrics::text::{Extractor, FileContext, records};
 use crate::observe::log::{Block, Part, Sink, Source};
 use crate::playbook::{self, PYTHON_TRACEBACK};
 use binary::Sample;
+use done::DoneWhen;
 use election::Election;
 use hits::{Found, Place};
 use last::LastBlock;
 use memchr::memmem;
-use regex::bytes::{Regex, RegexBuilder};
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::path::PathBuf;
 
 /// Takes the blocks of a run's logs and makes facts of them.
@@ -34,19 +37,13 @@ pub struct Digest {
     new_process: bool,
     election: Election,
     files: BTreeMap<usize, FileState>,
+    /// The file of the last block.
+    newest: usize,
     hits: Vec<Found>,
     completed: Option<Occurrence>,
     begun: bool,
     rows: u64,
     records: u64,
-}
-
-/// The user's own sign of completion.
-#[derive(Debug)]
-struct DoneWhen {
-    pattern: Regex,
-    /// It looks at a record's begin or end, so that a whole block says nothing about it.
-    anchored: bool,
 }
 
 /// What a pass keeps of one file.
@@ -78,27 +75,17 @@ struct FileState {
 
 /// Bytes of a piece that the next one is read with: a hit that spans two pieces is shorter.
 const CARRY: usize = 4096;
-/// Bytes around a literal in an over-long record that are looked at as if they were the record.
-const REGION: usize = 2048;
-
 impl Digest {
-    /// Goes on from the numbers of the previous pass. A `done_when` that does not compile is
-    /// ignored here: the configuration was checked.
+    /// Goes on from the numbers of the previous pass.
     pub fn new(mut numbers: Numbers, options: Options<'_>) -> Self {
-        let done_when = options.done_when.and_then(|text| {
-            let pattern = RegexBuilder::new(text).multi_line(true).build().ok()?;
-            Some(DoneWhen {
-                pattern,
-                anchored: text.contains(['^', '$']) || text.contains("\\A") || text.contains("\\z"),
-            })
-        });
         numbers.begin_pass();
         Self {
             extractor: Extractor::default(),
-            done_when,
+            done_when: options.done_when.map(DoneWhen::new),
             new_process: options.new_process,
             election: Election::new(options.lead, &numbers),
             files: BTreeMap::new(),
+            newest: 0,
             hits: Vec::new(),
             completed: None,
             begun: false,
@@ -119,7 +106,7 @@ impl Digest {
         }
         let binary = files.values().find(|state| state.rows == 0 && state.sample.is_binary());
         let binary = binary.map(|state| PathBuf::from(&state.path));
-        let last = files.values().find(|state| state.lead).or_else(|| files.values().next_back());
+        let last = files.values().find(|state| state.lead).or_else(|| files.get(&self.newest));
         DigestFacts {
             numbers: self.numbers,
             rows: self.rows,
@@ -178,6 +165,20 @@ impl Digest {
         state.lead = true;
     }
 
+    /// Another file is the newest: of the one before nothing is kept that grows with the number of
+    /// files, but of the lead.
+    fn leave(&mut self, newest: usize) {
+        let before = std::mem::replace(&mut self.newest, newest);
+        if before != newest
+            && let Some(state) = self.files.get_mut(&before)
+        {
+            state.carry = Vec::new();
+            if !state.lead {
+                state.last = LastBlock::default();
+            }
+        }
+    }
+
     /// Whole records, and an unfinished tail as if it were one.
     fn records(
         &mut self,
@@ -188,8 +189,7 @@ impl Digest {
     ) -> u64 {
         let bytes = block.bytes;
         let mut places = playbook::candidates(bytes).into_iter().peekable();
-        let may_be_done =
-            self.done_when.as_ref().is_some_and(|done| done.anchored || done.pattern.is_match(bytes));
+        let may_be_done = self.done_when.as_ref().is_some_and(|done| done.may_match(bytes));
         let tail = block.part == Part::Tail;
         let (mut at, mut line) = (0, block.line);
         let mut judged = usize::try_from(source.judged).unwrap_or(usize::MAX);
@@ -234,9 +234,7 @@ impl Digest {
         let carried = state.carry.len();
         let mut window = std::mem::take(&mut state.carry);
         window.extend_from_slice(block.bytes);
-        for found in playbook::candidates(&window) {
-            let from = found.saturating_sub(REGION);
-            let to = (found + REGION).min(window.len());
+        for Range { start: from, end: to } in regions::around(&playbook::candidates(&window), window.len()) {
             let judged = (usize::try_from(source.judged).unwrap_or(usize::MAX).saturating_add(carried))
                 .saturating_sub(from)
                 .min(to - from);
@@ -251,8 +249,8 @@ impl Digest {
             state.hit_in_record.clear();
             return line + u64::from(block.bytes.ends_with(b"\n"));
         }
-        window.drain(..window.len().saturating_sub(CARRY));
-        state.carry = window;
+        // A vector of its own: that of the window is as large as the buffer.
+        state.carry = window[window.len().saturating_sub(CARRY)..].to_vec();
         line
     }
 
@@ -283,7 +281,7 @@ impl Digest {
             let quote = excerpt::quote(record, &span);
             hits::add(&mut self.hits, entry.id, &place, state, excerpt::around(record, &span), quote);
         }
-        let done = self.done_when.as_ref().is_some_and(|done| done.pattern.is_match(record));
+        let done = self.done_when.as_ref().is_some_and(|done| done.matches(record));
         if done || playbook::completes(record) {
             let text = excerpt::around(record, &(0..record.len()));
             self.completed = Some(place.occurrence(&state.path, text));
@@ -360,6 +358,7 @@ impl Sink for Digest {
         }
         state.last.keep(block.bytes, block.offset + block.bytes.len() as u64, line);
         self.files.insert(source.index, state);
+        self.leave(source.index);
     }
 }
 

@@ -31,6 +31,12 @@ impl LastBlock {
         (self.offset, self.line) = (offset, line);
     }
 
+    /// Bytes of memory that it takes.
+    #[cfg(test)]
+    pub(super) fn held(&self) -> usize {
+        self.bytes.capacity()
+    }
+
     /// The last lines with anything printable in them, oldest first.
     pub(super) fn lines(&self, file: &str) -> Vec<Occurrence> {
         let mut lines = Vec::new();

@@ -191,3 +191,18 @@ fn another_process_begins_an_attempt() {
     log.block(&mut digest, "step 3 loss 2.0\n", Part::Whole, 0);
     assert_eq!(digest.finish().numbers.attempt, 2);
 }
+
+#[test]
+fn memory_does_not_grow_with_the_number_of_files() {
+    let mut digest = Digest::new(Numbers::default(), Options::default());
+    let text = format!("step 1 loss 2.0\n{}\n", "x".repeat(5000));
+    for index in 0..300 {
+        let mut log = Log::new(index, Box::leak(format!("rank{index}.log").into_boxed_str()));
+        log.block(&mut digest, &text, Part::Whole, 0);
+        log.block(&mut digest, &"y".repeat(200_000), Part::Piece, 0);
+    }
+    let held: usize = digest.files.values().map(|state| state.last.held() + state.carry.capacity()).sum();
+    assert!(held < 64 * 1024, "{held} bytes");
+    let last = digest.finish().last_lines;
+    assert!(!last.is_empty());
+}
