@@ -123,7 +123,13 @@ impl Stage<'_> {
             .ledger
             .open
             .iter()
-            .position(|open| Open::key(&open.subject, open.scope, open.attempt) == key);
+            .position(|open| Open::key(&open.subject, open.scope, open.attempt) == key)
+            .or_else(|| {
+                self.ledger
+                    .open
+                    .iter()
+                    .position(|open| claim.scope == Scope::Attempt && open.subject == claim.subject)
+            });
         match known {
             _ if claim.over => self.history(claim),
             Some(index) => self.still_holds(index, key, claim),
@@ -143,6 +149,8 @@ impl Stage<'_> {
         let now = self.rules.now;
         let open = &mut self.ledger.open[index];
         let occurrences = claim.occurrences.clone();
+        // An attempt that failed like the one before it without progress between them.
+        open.attempt = self.rules.attempt;
         open.update(claim);
         let worsened = open.severity > open.told && open.told != Severity::Ok;
         if worsened {

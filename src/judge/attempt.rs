@@ -5,12 +5,18 @@ use crate::observe::process::Identity;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+/// Rows that show that the run goes on (the contract's number). Fewer may have been buffered before
+/// a crash and written after its message.
+pub(super) const ROWS_OF_PROGRESS: u64 = 3;
+
 /// How one start of the run is told from the next.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct StartMemory {
     /// The log's own count of attempts that is accounted for.
     log_attempt: u32,
+    /// Rows of the current attempt.
+    rows: u64,
     /// The process of the current attempt, where it was seen.
     identity: Option<Identity>,
     /// Rows that come now are not by that process: the previous look found it gone, or another one.
@@ -21,6 +27,11 @@ impl StartMemory {
     /// Whether rows that come now are by another process than the attempt's: it begins the next one.
     pub fn begins(&self, identity: &Identity) -> bool {
         self.is_past && !self.is_current(identity)
+    }
+
+    /// Whether the current attempt goes on: a row alone may be its last.
+    pub(super) fn has_progress(&self) -> bool {
+        self.rows >= ROWS_OF_PROGRESS
     }
 
     /// Whether a process is the current attempt's, as far as is known.
@@ -49,6 +60,9 @@ pub(super) fn follow(context: &Context<'_>, memory: &mut Memory) {
         memory.attempt = memory.attempt.saturating_add(restarts);
         memory.end = None;
         memory.process.dead_since = None;
+    } else if context.look.digest.begun {
+        // It is counted with its first row; what it says before is no longer the finished run's.
+        memory.end = None;
     }
     complete(context, memory);
 }
@@ -63,15 +77,21 @@ fn restarts(context: &Context<'_>, memory: &mut Memory) -> u32 {
         // What the log holds of earlier attempts was over before anybody looked.
         memory.attempt = digest.numbers.attempt.max(1);
         start.log_attempt = digest.numbers.attempt;
+        start.rows = digest.numbers.attempt_rows;
         start.identity = living.cloned();
         return 0;
     }
     let falls = digest.numbers.attempt.saturating_sub(start.log_attempt.max(1));
-    start.log_attempt = start.log_attempt.max(digest.numbers.attempt);
+    start.log_attempt = digest.numbers.attempt;
     let other = living.is_some() && start.identity.is_some() && living != start.identity.as_ref();
     // The rows of the look that first shows another process may be the old one's last.
     let progress = other && digest.rows > 0 && start.is_past;
     let restarts = falls.max(u32::from(progress));
+    start.rows = match (falls, progress) {
+        (0, false) => start.rows.saturating_add(digest.rows),
+        (0, true) => digest.rows,
+        _ => digest.numbers.attempt_rows,
+    };
     if restarts > 0 || start.identity.is_none() {
         // Without a living process the new attempt's is adopted when it is first seen.
         start.identity = living.cloned();

@@ -62,7 +62,7 @@ impl Context<'_> {
 
     /// The run's process, where it lives.
     pub fn living(&self) -> Option<&Life> {
-        self.process().filter(|life| !matches!(life.state, 'Z' | 'X' | 'x'))
+        self.process().filter(|life| !life.has_ended())
     }
 
     /// When the run's process started.
@@ -129,15 +129,13 @@ pub struct Memory {
     pub plateau: plateau::PlateauMemory,
     /// Checkpoints.
     pub checkpoint: checkpoint::CheckpointMemory,
-    /// Non-finite rows that were judged.
-    pub nan_rows: u64,
 }
 
 impl Memory {
-    /// Whether the current attempt has made progress, so that earlier attempts' troubles are over.
-    /// An attempt is counted when it does, not when its process appears.
+    /// Whether the current attempt has made progress, or the run is complete, so that earlier
+    /// attempts' troubles are over.
     pub fn progress(&self) -> bool {
-        self.attempt > 0
+        self.end.is_some() || self.start.has_progress()
     }
 
     /// An operator says that the run has finished and is well.

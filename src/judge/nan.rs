@@ -11,24 +11,24 @@ const SYNDROME: &str = "nan_loss";
 
 /// `nan_loss`: critical from the first bad row until three finite rows in a row followed.
 pub fn check(context: &Context<'_>, memory: &mut Memory) -> Vec<Opinion> {
-    let numbers = &context.look.digest.numbers;
-    let seen = std::mem::replace(&mut memory.nan_rows, numbers.nonfinite.count);
     if memory.ended_by_operator() {
         return vec![well("the run was declared finished")];
     }
-    let lead = numbers.nonfinite.streak.as_ref().map(|streak| (streak, None));
-    let others =
-        numbers.others.iter().filter_map(|(file, facts)| Some((facts.streak.as_ref()?, Some(file.as_str()))));
-    let streaks: Vec<_> = lead.into_iter().chain(others).collect();
-    if let Some(&(streak, file)) = streaks.iter().find(|(streak, _)| !streak.is_over()) {
-        return vec![claim(context, memory.attempt, streak, file, seen, &numbers.nonfinite).holds()];
+    let numbers = &context.look.digest.numbers;
+    let others = numbers.others.iter().map(|(file, facts)| (facts, Some(file.as_str())));
+    let files = std::iter::once((&numbers.nonfinite, None)).chain(others);
+    let streaks = files.filter_map(|(facts, file)| Some((facts, facts.streak.as_ref()?, file)));
+    let (over, bad): (Vec<_>, Vec<_>) = streaks.partition(|(_, streak, _)| streak.is_over());
+    let mut opinions = Vec::new();
+    match bad.first() {
+        Some((facts, streak, file)) => opinions.push(claim(context, facts, streak, *file).holds()),
+        None => opinions.push(well("the last rows are finite again")),
     }
-    let mut opinions = vec![well("the last rows are finite again")];
-    if let Some(&(streak, file)) = streaks.first().filter(|_| numbers.nonfinite.count > seen) {
-        let open = context.is_open(NAME, SYNDROME);
-        let mut past = claim(context, memory.attempt, streak, file, seen, &numbers.nonfinite);
+    // One that was open is told as resolved.
+    for (facts, streak, file) in over.into_iter().filter(|(facts, ..)| facts.is_new()) {
+        let mut past = claim(context, facts, streak, file);
         past.over = true;
-        opinions.extend((!open).then(|| past.holds()));
+        opinions.push(past.holds());
     }
     opinions
 }
@@ -37,14 +37,7 @@ fn well(why: &str) -> Opinion {
     Opinion::Well(Subject::new(NAME, SYNDROME), why.to_owned())
 }
 
-fn claim(
-    context: &Context<'_>,
-    attempt: u32,
-    streak: &Streak,
-    other: Option<&str>,
-    seen: u64,
-    all: &NonFinite,
-) -> Claim {
+fn claim(context: &Context<'_>, facts: &NonFinite, streak: &Streak, other: Option<&str>) -> Claim {
     let lead = context.look.digest.lead.as_ref().or(context.run.log.as_ref());
     let lead = lead.map(|log| log.to_string_lossy().into_owned()).unwrap_or_default();
     let file = other.map_or(lead, str::to_owned);
@@ -74,8 +67,8 @@ fn claim(
     if let Some(step) = streak.first.step {
         claim = claim.with("first_step", step);
     }
-    claim.hits = all.count.saturating_sub(seen);
-    claim.occasion = Some(format!("{file}:{attempt}:{}", streak.first.offset));
+    claim.hits = facts.fresh;
+    claim.occasion = Some(format!("{}:{}", streak.first.head, streak.first.offset));
     claim.occurrences = vec![Occurrence {
         file,
         line: streak.first.line,
@@ -138,12 +131,32 @@ mod tests {
     }
 
     #[test]
+    fn what_was_over_in_another_file_is_history_beside_what_is_open() {
+        let mut scene = Scene::new();
+        let mut other = |losses: &[f64]| {
+            for loss in losses {
+                let mut row = Row::default();
+                row.values.set(Metric::Loss, *loss);
+                scene.look.digest.numbers.fold_other(&row, "/runs/rank3.log", "head");
+            }
+        };
+        other(&[f64::NAN, f64::NAN, 1.0, 1.0, 1.0]);
+        scene.losses(1..30, |_| f64::NAN).patrol();
+        let claims = scene.claims();
+        let told: Vec<_> = claims.iter().map(|claim| (claim.over, claim.hits)).collect();
+        assert_eq!(told, [(false, 29), (true, 2)], "{claims:?}");
+        assert!(claims[1].message.contains("rank3.log"), "{claims:?}");
+        scene.rows(30..31).patrol();
+        assert_eq!(scene.claims().len(), 1, "told once");
+    }
+
+    #[test]
     fn another_rank_whose_loss_is_nan_is_named() {
         let mut scene = Scene::new();
         scene.rows(1..30);
         let mut row = Row { line: 7, rank: Some(3), ..Row::default() };
         row.values.set(Metric::Loss, f64::NAN);
-        scene.look.digest.numbers.fold_other(&row, "/runs/rank3.log");
+        scene.look.digest.numbers.fold_other(&row, "/runs/rank3.log", "head");
         scene.patrol();
         assert!(scene.claim(SYNDROME).unwrap().message.contains("in rank3.log"), "{:?}", scene.claims());
     }

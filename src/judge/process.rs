@@ -1,5 +1,6 @@
 //! Check `process`: alive, a zombie, gone before its work was done, or stuck in the kernel.
 
+use super::attempt::ROWS_OF_PROGRESS;
 use super::say::span;
 use super::{Context, Memory, silence, words};
 use crate::clock::Reading;
@@ -17,9 +18,6 @@ const DEAD: &str = "process_dead";
 const ZOMBIE: &str = "process_zombie";
 const STUCK: &str = "process_stuck";
 const UNKNOWN: &str = "process_unknown";
-
-/// Rows after a hit that show that it did not end the run (the contract's number).
-const PROGRESS: u64 = 3;
 
 /// Looks closer together than this, seconds, say nothing about movement: a clock tick is 10 ms, and
 /// a process that waits for its GPU may use none of them for a while.
@@ -41,6 +39,10 @@ pub struct ProcessMemory {
     seen: Option<DateTime<Utc>>,
     /// Since when it is known to be gone without a sign of completion.
     pub dead_since: Option<DateTime<Utc>>,
+    /// Rows that the log has had since then.
+    rows_since_death: u64,
+    /// The log went on although it was gone: another process writes it.
+    is_another: bool,
     /// What the log said last, at most 3 lines.
     last_lines: Vec<String>,
     /// What it had done at an earlier look.
@@ -78,6 +80,12 @@ pub fn check(context: &Context<'_>, memory: &mut Memory) -> Vec<Opinion> {
         Observation::Absent => return Vec::new(),
         Observation::Failed { why } if context.look.stuck.iter().any(|stuck| stuck.explains(why)) => {
             return Vec::new();
+        }
+        Observation::Failed { .. }
+        | Observation::Known(ProcessFacts { found: Found::Ambiguous { .. }, .. })
+            if memory.end.is_some() =>
+        {
+            return vec![Opinion::Well(Subject::new(NAME, UNKNOWN), "the run is complete".to_owned())];
         }
         Observation::Failed { why } => {
             let message = format!("cannot look at the process: {why}");
@@ -176,7 +184,7 @@ fn present(context: &Context<'_>, memory: &mut Memory, life: &Life) -> Vec<Opini
         });
         return opinions;
     }
-    memory.process.dead_since = None;
+    (memory.process.dead_since, memory.process.is_another) = (None, false);
     opinions.push(well(ZOMBIE, "is no zombie"));
     // Another process than the dead one ends that finding when it makes progress, not before.
     if memory.start.is_current(&life.identity) {
@@ -220,12 +228,12 @@ fn gone(context: &Context<'_>, memory: &mut Memory, facts: &ProcessFacts, pid: O
         Found::Gone { why, .. } => why.as_str(),
         Found::Process(_) | Found::Ambiguous { .. } => "it has ended",
     };
-    // What was written since it was found dead, or although it was never seen, another one wrote.
     let seen = memory.process.identity.is_some();
-    if silence::grew(context, memory) && (!seen || memory.process.dead_since.is_some()) {
+    if another_writes(context, memory) {
         let message = format!("the log grows, but {}: {why}", facts.how);
         opinions.push(Opinion::Well(subject(DEAD), "the log goes on growing".to_owned()));
         memory.process.dead_since = None;
+        memory.process.is_another = true;
         opinions.push(
             unknown(message, "Another process writes this log: give its pid, pid file or pattern").holds(),
         );
@@ -242,10 +250,31 @@ fn gone(context: &Context<'_>, memory: &mut Memory, facts: &ProcessFacts, pid: O
         );
         return opinions;
     }
-    memory.process.dead_since.get_or_insert(context.now.wall);
+    memory.process.is_another = false;
+    if memory.process.dead_since.is_none() {
+        memory.process.dead_since = Some(context.now.wall);
+        memory.process.rows_since_death = 0;
+    }
     opinions.push(Opinion::Well(subject(UNKNOWN), "it was looked for".to_owned()));
     opinions.push(dead(context, memory, why, pid).holds());
     opinions
+}
+
+/// Whether rows came since it was found dead, or although it was never seen. Less than these is
+/// what was left in a buffer, or a launcher that clears up.
+fn another_writes(context: &Context<'_>, memory: &mut Memory) -> bool {
+    let rows = context.look.digest.rows;
+    let process = &mut memory.process;
+    let progress = match (process.dead_since, &process.identity) {
+        _ if process.is_another => rows > 0,
+        (Some(_), _) => {
+            process.rows_since_death += rows;
+            process.rows_since_death >= ROWS_OF_PROGRESS
+        }
+        (None, Some(_)) => false,
+        (None, None) => rows >= ROWS_OF_PROGRESS,
+    };
+    progress && silence::grew(context, memory)
 }
 
 fn dead(context: &Context<'_>, memory: &Memory, why: &str, pid: Option<i32>) -> Claim {
@@ -286,7 +315,9 @@ fn told_by_words(context: &Context<'_>) -> bool {
         |syndrome: &str| playbook::entry(syndrome).is_some_and(|entry| entry.severity == Severity::Critical);
     context.open.iter().any(|open| open.check == words::NAME && critical(&open.syndrome))
         || digest.hits.iter().any(|hit| {
-            critical(&hit.syndrome) && hit.rows_after < PROGRESS && hit.attempt == digest.numbers.attempt
+            critical(&hit.syndrome)
+                && hit.rows_after < ROWS_OF_PROGRESS
+                && hit.attempt >= digest.numbers.attempt
         })
 }
 

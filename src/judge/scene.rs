@@ -103,7 +103,7 @@ impl Scene {
         row.global_step = Some(step as f64);
         row.values.set(Metric::Step, step as f64);
         with(&mut row);
-        digest.numbers.fold(&row);
+        digest.numbers.fold(&row, "head");
         digest.rows += 1;
         digest.completed = None;
         let text = format!("step {step}");
@@ -236,7 +236,9 @@ impl Scene {
         }
         self.previous = Some(self.clock.clone());
         let digest = &mut self.look.digest;
-        *digest = DigestFacts { numbers: digest.numbers.clone(), ..DigestFacts::default() };
+        let mut numbers = digest.numbers.clone();
+        numbers.begin_pass();
+        *digest = DigestFacts { numbers, ..DigestFacts::default() };
         if let Observation::Known(log) = &mut self.look.log {
             log.bytes_read = 0;
             log.first_look = false;

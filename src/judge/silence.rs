@@ -7,7 +7,7 @@ use crate::clock::Reading;
 use crate::finding::{Claim, Opinion, Scope, Severity, Subject};
 use crate::metrics::Metric;
 use crate::metrics::numbers::Numbers;
-use crate::observe::process::{Found, Life};
+use crate::observe::process::Life;
 use serde::{Deserialize, Serialize};
 
 /// Its name.
@@ -217,12 +217,7 @@ fn excuse(context: &Context<'_>, memory: &Memory) -> Option<&'static str> {
     if memory.end.is_some() {
         return Some("the run is complete");
     }
-    let ended = match &context.look.process.known()?.found {
-        Found::Gone { .. } => true,
-        Found::Process(_) => context.living().is_none(),
-        Found::Ambiguous { .. } => false,
-    };
-    ended.then_some("the process has ended")
+    context.look.process.known()?.has_ended().then_some("the process has ended")
 }
 
 /// A hang that was told stays one until the log goes on: a watchdog thread that wakes once is no life.

@@ -3,10 +3,11 @@
 //! Steps that go on after a message are the best evidence that it was harmless: what is followed by
 //! rows in the same read was over before it was read, and what is open is over once new rows come.
 
+use super::attempt::ROWS_OF_PROGRESS;
 use super::{Context, Memory};
 use crate::finding::{Claim, Opinion, Scope, Severity, Subject};
 use crate::observe::digest::{DigestFacts, Hits};
-use crate::observe::process::Found;
+use crate::observe::process::ProcessFacts;
 use crate::playbook::{self, Entry};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -14,10 +15,6 @@ use std::path::PathBuf;
 
 /// The check's name.
 pub const NAME: &str = "words";
-
-/// Rows of progress after a hit that show that the run went on. Fewer may have been buffered
-/// before the crash and written after its message.
-const ROWS_OF_PROGRESS: u64 = 3;
 
 /// What this check remembers.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -33,11 +30,7 @@ pub struct WordsMemory {
 
 /// Judges the hits that this patrol read, and those that are still open.
 pub fn check(context: &Context<'_>, memory: &mut Memory) -> Vec<Opinion> {
-    let gone = context.look.process.known().is_some_and(|process| match &process.found {
-        Found::Gone { .. } => true,
-        Found::Process(life) => matches!(life.state, 'Z' | 'X'),
-        Found::Ambiguous { .. } => false,
-    });
+    let gone = context.look.process.known().is_some_and(ProcessFacts::has_ended);
     opinions(&context.look.digest, gone, context.open, &mut memory.words)
 }
 

@@ -1,10 +1,13 @@
 //! One pass over a log's new bytes: rows into [`Numbers`], words into hits.
 
 mod binary;
+mod done;
+mod election;
 mod excerpt;
 mod facts;
 mod hits;
 mod last;
+mod regions;
 
 pub use facts::{DigestFacts, Hits, Options};
 
@@ -16,11 +19,13 @@ use crate::metrics::text::{Extractor, FileContext, records};
 use crate::observe::log::{Block, Part, Sink, Source};
 use crate::playbook::{self, PYTHON_TRACEBACK};
 use binary::Sample;
+use done::DoneWhen;
+use election::Election;
 use hits::{Found, Place};
 use last::LastBlock;
 use memchr::memmem;
-use regex::bytes::{Regex, RegexBuilder};
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::path::PathBuf;
 
 /// Takes the blocks of a run's logs and makes facts of them.
@@ -30,29 +35,28 @@ pub struct Digest {
     extractor: Extractor,
     done_when: Option<DoneWhen>,
     new_process: bool,
-    lead: Option<PathBuf>,
+    election: Election,
     files: BTreeMap<usize, FileState>,
+    /// The file of the last block.
+    newest: usize,
     hits: Vec<Found>,
     completed: Option<Occurrence>,
+    begun: bool,
     rows: u64,
     records: u64,
-}
-
-/// The user's own sign of completion.
-#[derive(Debug)]
-struct DoneWhen {
-    pattern: Regex,
-    /// It looks at a record's begin or end, so that a whole block says nothing about it.
-    anchored: bool,
 }
 
 /// What a pass keeps of one file.
 #[derive(Debug, Default)]
 struct FileState {
+    log: PathBuf,
+    /// Where the bytes of the present block stand, and the head of their content.
     path: String,
     head: String,
     /// Its rows are the run's numbers.
     lead: bool,
+    /// It had no row before this pass.
+    is_new: bool,
     /// Rows in this pass.
     rows: u64,
     /// Its first bytes in this pass.
@@ -71,36 +75,29 @@ struct FileState {
 
 /// Bytes of a piece that the next one is read with: a hit that spans two pieces is shorter.
 const CARRY: usize = 4096;
-/// Bytes around a literal in an over-long record that are looked at as if they were the record.
-const REGION: usize = 2048;
-
 impl Digest {
-    /// Goes on from the numbers of the previous pass. A `done_when` that does not compile is
-    /// ignored here: the configuration was checked.
-    pub fn new(numbers: Numbers, options: Options<'_>) -> Self {
-        let done_when = options.done_when.and_then(|text| {
-            let pattern = RegexBuilder::new(text).multi_line(true).build().ok()?;
-            Some(DoneWhen {
-                pattern,
-                anchored: text.contains(['^', '$']) || text.contains("\\A") || text.contains("\\z"),
-            })
-        });
+    /// Goes on from the numbers of the previous pass.
+    pub fn new(mut numbers: Numbers, options: Options<'_>) -> Self {
+        numbers.begin_pass();
         Self {
-            numbers,
             extractor: Extractor::default(),
-            done_when,
+            done_when: options.done_when.map(DoneWhen::new),
             new_process: options.new_process,
-            lead: options.lead.map(PathBuf::from),
+            election: Election::new(options.lead, &numbers),
             files: BTreeMap::new(),
+            newest: 0,
             hits: Vec::new(),
             completed: None,
+            begun: false,
             rows: 0,
             records: 0,
+            numbers,
         }
     }
 
     /// What the pass found.
     pub fn finish(mut self) -> DigestFacts {
+        self.election.close(&mut self.numbers);
         let mut files = std::mem::take(&mut self.files);
         for state in files.values_mut() {
             if let Some((place, text)) = state.unfinished.take() {
@@ -109,7 +106,7 @@ impl Digest {
         }
         let binary = files.values().find(|state| state.rows == 0 && state.sample.is_binary());
         let binary = binary.map(|state| PathBuf::from(&state.path));
-        let last = files.values().find(|state| state.lead).or_else(|| files.values().next_back());
+        let last = files.values().find(|state| state.lead).or_else(|| files.get(&self.newest));
         DigestFacts {
             numbers: self.numbers,
             rows: self.rows,
@@ -122,31 +119,63 @@ impl Digest {
                 })
                 .collect(),
             completed: self.completed,
+            begun: self.begun,
             last_lines: last.map(|state| state.last.lines(&state.path)).unwrap_or_default(),
             records: self.records,
-            lead: self.lead,
+            lead: self.election.lead,
             binary,
         }
     }
 
     #[inline]
-    fn row(&mut self, state: &mut FileState) {
+    fn row(&mut self, state: &mut FileState, context: &mut FileContext) {
+        if self.extractor.row().values.get(Metric::Loss).is_some() {
+            self.completed = None;
+            if !state.lead || !self.election.settled {
+                self.elect(state, context);
+            }
+        }
         let row = self.extractor.row();
         self.rows += 1;
         state.rows += 1;
         state.step = row.values.get(Metric::Step).or(state.step);
-        if row.values.get(Metric::Loss).is_some() {
-            self.completed = None;
-            if self.lead.is_none() {
-                self.lead = Some(PathBuf::from(&state.path));
-                state.lead = true;
-            }
-        }
         // Other ranks print the same numbers again; what they alone can say is that one is not finite.
-        if state.lead || self.lead.is_none() {
-            self.numbers.fold(row);
+        if state.lead || self.election.lead.is_none() {
+            self.numbers.fold(row, &state.head);
         } else {
-            self.numbers.fold_other(row, &state.path);
+            self.numbers.fold_other(row, &state.log.to_string_lossy(), &state.head);
+        }
+    }
+
+    #[cold]
+    fn elect(&mut self, state: &mut FileState, context: &mut FileContext) {
+        if !self.election.vote(state.lead, state.is_new) {
+            return;
+        }
+        let row = self.extractor.row();
+        let attempt = match self.election.lead.replace(state.log.clone()) {
+            Some(from) => {
+                self.numbers.change_lead(row, &from.to_string_lossy(), &state.log.to_string_lossy())
+            }
+            None => row.attempt.max(self.numbers.attempt),
+        };
+        context.attempt = attempt;
+        self.extractor.set_attempt(attempt);
+        self.files.values_mut().for_each(|other| other.lead = false);
+        state.lead = true;
+    }
+
+    /// Another file is the newest: of the one before nothing is kept that grows with the number of
+    /// files, but of the lead.
+    fn leave(&mut self, newest: usize) {
+        let before = std::mem::replace(&mut self.newest, newest);
+        if before != newest
+            && let Some(state) = self.files.get_mut(&before)
+        {
+            state.carry = Vec::new();
+            if !state.lead {
+                state.last = LastBlock::default();
+            }
         }
     }
 
@@ -160,8 +189,7 @@ impl Digest {
     ) -> u64 {
         let bytes = block.bytes;
         let mut places = playbook::candidates(bytes).into_iter().peekable();
-        let may_be_done =
-            self.done_when.as_ref().is_some_and(|done| done.anchored || done.pattern.is_match(bytes));
+        let may_be_done = self.done_when.as_ref().is_some_and(|done| done.may_match(bytes));
         let tail = block.part == Part::Tail;
         let (mut at, mut line) = (0, block.line);
         let mut judged = usize::try_from(source.judged).unwrap_or(usize::MAX);
@@ -174,7 +202,7 @@ impl Digest {
                 self.extractor.read(context, bytes, at, line, offset)
             };
             if row {
-                self.row(state);
+                self.row(state, context);
             }
             context.tail_counted = tail && (row || counted);
             let mut candidate = false;
@@ -206,9 +234,7 @@ impl Digest {
         let carried = state.carry.len();
         let mut window = std::mem::take(&mut state.carry);
         window.extend_from_slice(block.bytes);
-        for found in playbook::candidates(&window) {
-            let from = found.saturating_sub(REGION);
-            let to = (found + REGION).min(window.len());
+        for Range { start: from, end: to } in regions::around(&playbook::candidates(&window), window.len()) {
             let judged = (usize::try_from(source.judged).unwrap_or(usize::MAX).saturating_add(carried))
                 .saturating_sub(from)
                 .min(to - from);
@@ -223,8 +249,8 @@ impl Digest {
             state.hit_in_record.clear();
             return line + u64::from(block.bytes.ends_with(b"\n"));
         }
-        window.drain(..window.len().saturating_sub(CARRY));
-        state.carry = window;
+        // A vector of its own: that of the window is as large as the buffer.
+        state.carry = window[window.len().saturating_sub(CARRY)..].to_vec();
         line
     }
 
@@ -255,7 +281,7 @@ impl Digest {
             let quote = excerpt::quote(record, &span);
             hits::add(&mut self.hits, entry.id, &place, state, excerpt::around(record, &span), quote);
         }
-        let done = self.done_when.as_ref().is_some_and(|done| done.pattern.is_match(record));
+        let done = self.done_when.as_ref().is_some_and(|done| done.matches(record));
         if done || playbook::completes(record) {
             let text = excerpt::around(record, &(0..record.len()));
             self.completed = Some(place.occurrence(&state.path, text));
@@ -306,14 +332,16 @@ impl Sink for Digest {
             if self.new_process {
                 context.begin_attempt();
             }
-            let lead = self.lead.as_deref() == Some(source.path);
-            FileState {
-                path: source.path.to_string_lossy().into_owned(),
-                head: source.head.to_owned(),
-                lead,
-                ..FileState::default()
-            }
+            let lead = self.election.lead.as_deref() == Some(source.log);
+            self.election.lead_read |= lead;
+            let is_new = context.rows == 0;
+            FileState { log: source.log.to_owned(), lead, is_new, ..FileState::default() }
         });
+        // Of one log an archive comes first, then the log itself.
+        state.path = source.path.to_string_lossy().into_owned();
+        source.head.clone_into(&mut state.head);
+        let counts = state.lead || self.election.lead.is_none();
+        self.begun |= counts && block.offset == 0 && (1..context.attempt).contains(&self.numbers.attempt);
         state.sample.take(block.bytes);
         if state.unfinished.is_some()
             && let Some(trace) = context.trace.as_mut()
@@ -330,6 +358,7 @@ impl Sink for Digest {
         }
         state.last.keep(block.bytes, block.offset + block.bytes.len() as u64, line);
         self.files.insert(source.index, state);
+        self.leave(source.index);
     }
 }
 

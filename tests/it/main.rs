@@ -13,6 +13,7 @@ mod numbers;
 mod races;
 mod readme;
 mod records;
+mod regressions;
 mod report;
 mod rotation;
 mod scene;

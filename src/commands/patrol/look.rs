@@ -109,11 +109,12 @@ fn read(held: &mut Held<'_>, path: &Path, patrol: &Patrol<'_>, look: &mut Look, 
     let limits = Limits {
         deadline: deadline(patrol, runs_left),
         last_look: patrol.is_final(),
-        process_gone: process.is_some_and(|facts| matches!(facts.found, Found::Gone { .. })),
+        process_gone: process.is_some_and(ProcessFacts::has_ended),
         now: patrol.clock.wall(),
     };
     look.log = log::read(path, &mut held.state.logs, &mut digest, &limits);
     look.digest = digest.finish();
+    look.log.known().into_iter().for_each(|facts| look.digest.forget_gone(facts));
 }
 
 /// When this run's reading ends: the time for reading that is left is shared among the runs that

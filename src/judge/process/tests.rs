@@ -175,3 +175,37 @@ fn looks_close_together_say_nothing_about_movement() {
     scene.later(2).patrol();
     assert_eq!(scene.severity(STUCK), Some(Critical), "ten seconds after the first");
 }
+
+#[test]
+fn what_is_written_as_a_dead_run_is_torn_down_does_not_take_its_death_back() {
+    let mut scene = killed();
+    scene.completed();
+    scene.look.digest.completed = None;
+    scene.patrol();
+    assert_eq!(scene.severity(DEAD), Some(Critical), "a line that is no row");
+    for step in [131, 132] {
+        scene.rows(step..step + 1).patrol();
+        assert_eq!(scene.severity(DEAD), Some(Critical), "row {step}");
+    }
+    for steps in [133..134, 134..150, 150..151] {
+        scene.rows(steps.clone()).patrol();
+        assert_eq!((scene.severity(DEAD), scene.severity(UNKNOWN)), (None, Some(Unknown)), "{steps:?}");
+    }
+    scene.patrol();
+    assert_eq!(scene.severity(DEAD), Some(Critical));
+}
+
+#[test]
+fn nobody_asks_for_the_process_of_a_run_that_is_complete() {
+    let failed = Observation::Failed { why: "pid file: permission denied".to_owned() };
+    let mut scene = Scene::new();
+    scene.found(Found::Ambiguous { matches: Vec::new() });
+    let ambiguous = scene.look.process.clone();
+    for observation in [failed, ambiguous] {
+        let mut scene = Scene::new();
+        scene.process(10).rows(1..100).completed().patrol();
+        scene.look.process = observation;
+        scene.patrol();
+        assert!(scene.is_well(UNKNOWN) && scene.claims().is_empty(), "{:?}", scene.claims());
+    }
+}

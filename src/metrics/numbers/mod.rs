@@ -57,6 +57,10 @@ pub struct Numbers {
     pub others: BTreeMap<String, NonFinite>,
     /// Rows of other rank files so far.
     pub other_rows: u64,
+    /// In the last pass that brought losses the lead had none, or there was no telling which file
+    /// was to lead: the next loss elects.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub lead_idle: bool,
     /// The loss over the steps.
     pub curve: Curve,
     /// Intervals between rows by the log's own times.
@@ -75,11 +79,19 @@ pub struct Best {
 }
 
 impl Numbers {
-    /// Takes the next row of the lead file. Costs some nanoseconds and allocates nothing.
+    /// A pass over new rows begins: what was over in other files was told.
+    pub fn begin_pass(&mut self) {
+        self.nonfinite.fresh = 0;
+        self.others.retain(|_, facts| facts.goes_on());
+        self.others.values_mut().for_each(|facts| facts.fresh = 0);
+    }
+
+    /// Takes the next row of the lead file, whose content is known by its head's hash. Costs some
+    /// nanoseconds and allocates nothing.
     #[inline]
-    pub fn fold(&mut self, row: &Row) {
+    pub fn fold(&mut self, row: &Row, head: &str) {
         let step = row.global_step.filter(|step| step.is_finite());
-        if row.attempt != self.attempt {
+        if row.attempt > self.attempt {
             self.begin(row.attempt, step);
         }
         self.rows += 1;
@@ -103,7 +115,7 @@ impl Numbers {
         }
         self.latest.absorb(&row.values);
         let loss = row.values.get(Metric::Loss);
-        self.nonfinite.fold(loss, row.values.get(Metric::GradNorm), || Spot::of(row));
+        self.nonfinite.fold(loss, row.values.get(Metric::GradNorm), || Spot::of(row, head));
         if let Some(loss) = loss.filter(|loss| loss.is_finite()) {
             // Rows without any step are counted instead, so that a curve has an abscissa.
             let at = self.last_step.unwrap_or(self.attempt_rows as f64);
@@ -123,22 +135,37 @@ impl Numbers {
     }
 
     /// Takes a row of another rank's file: its non-finite values and its progress count, nothing else.
-    pub fn fold_other(&mut self, row: &Row, file: &str) {
+    pub fn fold_other(&mut self, row: &Row, file: &str, head: &str) {
         self.other_rows += 1;
         let (loss, grad_norm) = (row.values.get(Metric::Loss), row.values.get(Metric::GradNorm));
         if let Some(known) = self.others.get_mut(file) {
-            known.fold(loss, grad_norm, || Spot::of(row));
+            known.fold(loss, grad_norm, || Spot::of(row, head));
         } else if (Bad::of(loss).is_some() || Bad::of(grad_norm).is_some()) && self.others.len() < OTHER_FILES
         {
             let mut new = NonFinite::default();
-            new.fold(loss, grad_norm, || Spot::of(row));
+            new.fold(loss, grad_norm, || Spot::of(row, head));
             self.others.insert(file.to_owned(), new);
         }
+    }
+
+    /// Another file leads from this row on. Gives the attempt of the row: one begins where the steps
+    /// fall back, or there are none to tell.
+    pub fn change_lead(&mut self, row: &Row, from: &str, to: &str) -> u32 {
+        let goes_on = row.global_step.is_some_and(|step| self.last_step.is_some_and(|last| step >= last));
+        let mine = self.others.remove(to).unwrap_or_default();
+        let left = std::mem::replace(&mut self.nonfinite, mine);
+        if left.goes_on() {
+            self.others.insert(from.to_owned(), left);
+        }
+        row.attempt.max(self.attempt + u32::from(!goes_on))
     }
 
     /// A new attempt. A resume keeps the steps that stand; a start from scratch keeps nothing.
     #[cold]
     fn begin(&mut self, attempt: u32, step: Option<f64>) {
+        if self.attempt > 0 {
+            self.others.clear();
+        }
         self.attempt = attempt;
         self.attempt_rows = 0;
         self.step_rows = 0;
@@ -146,7 +173,6 @@ impl Numbers {
         self.step_restarts = false;
         self.total_steps = None;
         self.nonfinite.streak = None;
-        self.others.clear();
         self.pace = Pace::default();
         self.latest.clear();
         self.curve.fall_back_to(step.unwrap_or(0.0));

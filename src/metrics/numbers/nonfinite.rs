@@ -55,8 +55,11 @@ impl Bad {
 }
 
 /// Where a row stands.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Spot {
+    /// Hash of its file's head: with the offset it is the same when the file is read anew.
+    #[serde(default)]
+    pub head: String,
     /// 1-based line.
     pub line: u64,
     /// Byte offset of the record.
@@ -68,9 +71,9 @@ pub struct Spot {
 
 impl Spot {
     /// Where the row stands.
-    pub fn of(row: &Row) -> Self {
+    pub fn of(row: &Row, head: &str) -> Self {
         let step = row.values.get(Metric::Step).or(row.global_step).filter(|step| step.is_finite());
-        Self { line: row.line, offset: row.offset, step }
+        Self { head: head.to_owned(), line: row.line, offset: row.offset, step }
     }
 }
 
@@ -104,6 +107,9 @@ impl Streak {
 pub struct NonFinite {
     /// Bad rows so far, over all attempts.
     pub count: u64,
+    /// Bad rows in this pass.
+    #[serde(skip)]
+    pub fresh: u64,
     /// The present streak or the latest one; `None` where this attempt has had none.
     pub streak: Option<Streak>,
     /// Rows in a row whose gradient norm alone was not finite.
@@ -111,6 +117,16 @@ pub struct NonFinite {
 }
 
 impl NonFinite {
+    /// Whether what is bad or may become so has to be kept for the next pass.
+    pub(super) fn goes_on(&self) -> bool {
+        self.gradient_rows > 0 || self.streak.as_ref().is_some_and(|streak| !streak.is_over())
+    }
+
+    /// The latest streak, where it began in this pass.
+    pub fn is_new(&self) -> bool {
+        self.streak.as_ref().is_some_and(|streak| streak.rows <= self.fresh)
+    }
+
     /// Takes the loss and gradient norm of the next row; rows with neither change nothing.
     #[inline]
     pub(super) fn fold(&mut self, loss: Option<f64>, grad_norm: Option<f64>, spot: impl FnOnce() -> Spot) {
@@ -147,6 +163,7 @@ impl NonFinite {
             return;
         };
         self.count += 1;
+        self.fresh += 1;
         let spot = spot();
         match &mut self.streak {
             Some(streak) if !streak.is_over() => {
@@ -159,7 +176,8 @@ impl NonFinite {
                 streak.finite_since = 0;
             }
             _ => {
-                self.streak = Some(Streak { first: spot, last: spot, which, bad, rows: 1, finite_since: 0 });
+                self.streak =
+                    Some(Streak { first: spot.clone(), last: spot, which, bad, rows: 1, finite_since: 0 });
             }
         }
     }

@@ -12,7 +12,7 @@ fn row(line: u64, attempt: u32, step: f64, loss: f64) -> Row {
 fn folded(losses: &[f64]) -> Numbers {
     let mut numbers = Numbers::default();
     for (index, loss) in losses.iter().enumerate() {
-        numbers.fold(&row(index as u64 + 1, 1, index as f64 + 1.0, *loss));
+        numbers.fold(&row(index as u64 + 1, 1, index as f64 + 1.0, *loss), "head");
     }
     numbers
 }
@@ -53,7 +53,7 @@ fn a_gradient_overflow_counts_when_it_lasts_or_hides_the_loss() {
         for (index, (loss, norm)) in pairs.iter().enumerate() {
             let mut row = row(index as u64 + 1, 1, index as f64, *loss);
             row.values.set(Metric::GradNorm, *norm);
-            numbers.fold(&row);
+            numbers.fold(&row, "head");
         }
         numbers.nonfinite.streak
     };
@@ -72,14 +72,14 @@ fn a_resume_keeps_the_steps_that_stand_and_a_fresh_start_keeps_none() {
     for step in 0..1000 {
         let mut row = row(step, 1, step as f64, 10.0 - step as f64 / 200.0);
         row.values.set(Metric::Lr, 0.1);
-        numbers.fold(&row);
+        numbers.fold(&row, "head");
     }
     let mut resumed = numbers.clone();
-    resumed.fold(&row(2000, 2, 500.0, 7.5));
+    resumed.fold(&row(2000, 2, 500.0, 7.5), "head");
     assert!((480..=501).contains(&resumed.curve.rows()), "{}", resumed.curve.rows());
     assert_eq!(resumed.peak_lr, Some(0.1));
     assert_eq!(resumed.best.unwrap().line, 2000, "the best loss was at a step that the resume threw away");
-    numbers.fold(&row(2000, 2, 0.0, 9.9));
+    numbers.fold(&row(2000, 2, 0.0, 9.9), "head");
     assert_eq!((numbers.curve.rows(), numbers.peak_lr, numbers.attempt_rows), (1, None, 1));
 }
 
@@ -95,7 +95,7 @@ fn the_end_is_reached_at_the_total_or_at_the_last_row_before_it() {
             if let Some(total) = total {
                 row.values.set(Metric::TotalSteps, total);
             }
-            numbers.fold(&row);
+            numbers.fold(&row, "head");
         }
         numbers
     };
@@ -127,12 +127,12 @@ fn a_total_that_counts_within_an_epoch_completes_nothing() {
         row.values.set(Metric::TotalSteps, 2.0);
         row.values.set(Metric::Epoch, epoch);
         row.values.set(Metric::TotalEpochs, 10.0);
-        numbers.fold(&row);
+        numbers.fold(&row, "head");
     }
     assert_eq!(numbers.complete(None), None, "the first of ten epochs");
     let mut second = row(1, 1, 3.0, 1.0);
     second.values.set(Metric::Step, 1.0);
-    numbers.fold(&second);
+    numbers.fold(&second, "head");
     assert_eq!(numbers.total(None), None, "the printed step fell back while the global one rose");
     for (global, step, epoch, complete) in
         [(18.0, 2.0, 9.0, false), (19.0, 1.0, 10.0, false), (20.0, 2.0, 10.0, true)]
@@ -153,7 +153,7 @@ fn the_slowest_interval_is_remembered_for_a_day() {
         time += gap;
         let mut row = row(1, 1, time as f64, 1.0);
         row.time = DateTime::from_timestamp(time, 0);
-        numbers.fold(&row);
+        numbers.fold(&row, "head");
         numbers.pace.slowest_s()
     };
     assert_eq!(fold(0), None);
@@ -187,7 +187,7 @@ proptest! {
         let cut = (losses.len() as f64 * cut) as usize;
         let mut second = reread(&folded(&losses[..cut]));
         for (index, loss) in losses.iter().enumerate().skip(cut) {
-            second.fold(&row(index as u64 + 1, 1, index as f64 + 1.0, *loss));
+            second.fold(&row(index as u64 + 1, 1, index as f64 + 1.0, *loss), "head");
         }
         prop_assert_eq!(second, folded(&losses));
     }
@@ -204,7 +204,7 @@ proptest! {
             }
             row.rank = Some(index as u32 % 50);
             row.time = DateTime::from_timestamp_millis((*value * 1e3) as i64);
-            if *other { numbers.fold_other(&row, "rank1.log") } else { numbers.fold(&row) }
+            if *other { numbers.fold_other(&row, "rank1.log", "head") } else { numbers.fold(&row, "head") }
         }
         let text = serde_json::to_string(&numbers).unwrap();
         prop_assert!(text.len() < 24 * 1024, "{}", text.len());

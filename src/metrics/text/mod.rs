@@ -105,6 +105,11 @@ impl Extractor {
         &self.row
     }
 
+    /// The row belongs to another attempt than its own file says: the file continues another one.
+    pub fn set_attempt(&mut self, attempt: u32) {
+        self.row.attempt = attempt;
+    }
+
     /// Reads the record of `bytes` that begins at `at`: where it ends, and whether it carries a row.
     /// `line` and `offset` are those of `at`.
     #[inline]

@@ -114,6 +114,18 @@ impl FileContext {
         self.begin = self.rows > 0;
     }
 
+    /// For the content that took this one's place and keeps nothing of it: it is the next attempt.
+    /// Where the old one may only have been moved out of sight (`moved`), the steps decide.
+    #[must_use]
+    pub fn replaced(&self, moved: bool) -> Self {
+        let attempt = self.attempt + u32::from(self.rows > 0);
+        if moved {
+            Self { track: self.track.clone(), attempt: self.attempt, ..Self::default() }
+        } else {
+            Self { attempt, ..Self::default() }
+        }
+    }
+
     /// A new read begins: what was said of the process is settled.
     pub fn begin_read(&mut self) {
         self.track.begun = false;

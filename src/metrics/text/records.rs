@@ -36,6 +36,13 @@ pub(super) fn ending(bytes: &[u8], at: usize) -> Option<End> {
     }
 }
 
+/// The length of the first record with its end, where it is whole; see [`whole`].
+pub fn first(bytes: &[u8]) -> Option<usize> {
+    let found = memchr::memchr2(b'\n', b'\r', bytes)?;
+    let decided = bytes[found] == b'\n' || found + 1 < bytes.len();
+    ending(bytes, found).filter(|_| decided).map(|end| end.next)
+}
+
 /// The length of the whole records that `bytes` begin with. A `\r` at the very end is not whole yet:
 /// a `\n` may follow.
 pub fn whole(bytes: &[u8]) -> usize {
@@ -51,7 +58,7 @@ pub fn whole(bytes: &[u8]) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::{end, whole};
+    use super::{end, first, whole};
 
     fn split(mut text: &[u8]) -> Vec<(&[u8], bool)> {
         let mut records = Vec::new();
@@ -76,5 +83,9 @@ mod tests {
         assert_eq!(whole(b"a\nbc\r"), 2);
         assert_eq!(whole(b"a\nbc\rd"), 5);
         assert_eq!(whole(b"abc"), 0);
+        assert_eq!(
+            (first(b"a\r\nb\n"), first(b"a\rb"), first(b"ab\r"), first(b"a")),
+            (Some(3), Some(2), None, None)
+        );
     }
 }

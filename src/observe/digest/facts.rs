@@ -2,7 +2,9 @@
 
 use crate::finding::Occurrence;
 use crate::metrics::numbers::Numbers;
+use crate::observe::log::LogFacts;
 use serde::{Deserialize, Serialize};
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 /// What one pass over the new bytes found. Bounded, whatever the size of the log.
@@ -17,15 +19,34 @@ pub struct DigestFacts {
     /// The last sign of completion among the new lines of the current attempt (`done_when`, a
     /// framework's final summary), where no row of progress followed it.
     pub completed: Option<Occurrence>,
+    /// The log's content is another one than before and nothing is left of the old one: the run was
+    /// started anew, whether or not it has had a row.
+    pub begun: bool,
     /// The last lines of the log with anything printable in them, oldest first, at most 3.
     pub last_lines: Vec<Occurrence>,
     /// Records that were read; a digest of an empty read leaves everything as it was.
     pub records: u64,
-    /// The file whose rows are the run's numbers: the first that had rows with a loss. To be given
+    /// The log whose rows are the run's numbers: the first that had rows with a loss. To be given
     /// back in [`Options::lead`].
     pub lead: Option<PathBuf>,
     /// A file without a row whose first new bytes are no text.
     pub binary: Option<PathBuf>,
+}
+
+impl DigestFacts {
+    /// Forgets what is wrong in log files that are gone: nobody can mend them, and they will never
+    /// be well. Where something was left unread nothing is known to be gone.
+    pub fn forget_gone(&mut self, log: &LogFacts) {
+        if log.backlog_bytes > 0 {
+            return;
+        }
+        let files = log.files.iter().map(|file| &file.path);
+        let there: HashSet<_> = files
+            .chain(log.unreadable.iter().map(|(path, _)| path))
+            .map(|path| path.to_string_lossy())
+            .collect();
+        self.numbers.others.retain(|file, _| there.contains(file.as_str()));
+    }
 }
 
 /// All hits of one syndrome in one pass.

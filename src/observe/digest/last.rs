@@ -18,13 +18,23 @@ pub(super) struct LastBlock {
 }
 
 impl LastBlock {
-    /// Keeps the end of the next block, which ends at `offset` in line `line`.
+    /// Keeps the end of the next block, which ends at `offset` in line `line`. One that does not
+    /// follow the last one is of another content, behind a rotation.
     pub(super) fn keep(&mut self, block: &[u8], offset: u64, line: u64) {
+        if offset - block.len() as u64 != self.offset {
+            self.bytes.clear();
+        }
         let new = &block[block.len().saturating_sub(KEPT)..];
         let excess = (self.bytes.len() + new.len()).saturating_sub(KEPT).min(self.bytes.len());
         self.bytes.drain(..excess);
         self.bytes.extend_from_slice(new);
         (self.offset, self.line) = (offset, line);
+    }
+
+    /// Bytes of memory that it takes.
+    #[cfg(test)]
+    pub(super) fn held(&self) -> usize {
+        self.bytes.capacity()
     }
 
     /// The last lines with anything printable in them, oldest first.

@@ -16,7 +16,8 @@ impl Log {
     }
 
     fn block(&mut self, digest: &mut Digest, text: &str, part: Part, judged: u64) {
-        let source = Source { index: self.index, path: Path::new(self.path), head: "head", judged };
+        let path = Path::new(self.path);
+        let source = Source { index: self.index, log: path, path, head: "head", judged };
         let block = Block { bytes: text.as_bytes(), offset: self.offset, line: self.line, part };
         digest.block(&source, &mut self.context, &block);
         if part != Part::Tail {
@@ -189,4 +190,19 @@ fn another_process_begins_an_attempt() {
     let mut digest = Digest::new(Numbers::default(), Options { new_process: true, ..Options::default() });
     log.block(&mut digest, "step 3 loss 2.0\n", Part::Whole, 0);
     assert_eq!(digest.finish().numbers.attempt, 2);
+}
+
+#[test]
+fn memory_does_not_grow_with_the_number_of_files() {
+    let mut digest = Digest::new(Numbers::default(), Options::default());
+    let text = format!("step 1 loss 2.0\n{}\n", "x".repeat(5000));
+    for index in 0..300 {
+        let mut log = Log::new(index, Box::leak(format!("rank{index}.log").into_boxed_str()));
+        log.block(&mut digest, &text, Part::Whole, 0);
+        log.block(&mut digest, &"y".repeat(200_000), Part::Piece, 0);
+    }
+    let held: usize = digest.files.values().map(|state| state.last.held() + state.carry.capacity()).sum();
+    assert!(held < 64 * 1024, "{held} bytes");
+    let last = digest.finish().last_lines;
+    assert!(!last.is_empty());
 }

@@ -89,7 +89,9 @@ pub enum Part {
 pub struct Source<'a> {
     /// Position among the run's log files, in order of path; archives count as the file they were.
     pub index: usize,
-    /// The path that is read.
+    /// The log whose bytes these are, wherever they stand now.
+    pub log: &'a Path,
+    /// The path that is read: the log's, or that of its archive.
     pub path: &'a Path,
     /// Hash of the content's first 1024 bytes, or of all up to the block's end where that is less:
     /// what a log hit's identity rests on, together with its offset. It never changes as the file

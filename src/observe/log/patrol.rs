@@ -232,7 +232,7 @@ impl<'a> Patrol<'a> {
     /// itself gone a memory of it for some days. Says whether there is a log to go on with.
     pub(super) fn lost(&mut self, mut entry: FileMemory, reasons: &[String]) -> bool {
         let present = self.member(&entry.path).is_some();
-        self.carried.remove(&entry.path);
+        self.carried.insert(entry.path.clone(), entry.context.replaced(!reasons.is_empty()));
         if !entry.empty() && entry.missing_since.is_none() {
             let because = if present { "its content is another one" } else { "it is gone" };
             let reasons =

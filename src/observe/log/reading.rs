@@ -51,8 +51,8 @@ impl Patrol<'_> {
         closed: bool,
     ) -> (FileMemory, bool) {
         let stat = bytes.opened().stat;
-        let log = self.member(&entry.path).map_or(path, |member| &member.path);
-        let place = Place { index: self.indices.get(&entry.path).copied().unwrap_or_default(), path };
+        let log = &self.path_of(&entry.path);
+        let place = Place { index: self.indices.get(&entry.path).copied().unwrap_or_default(), log, path };
         let before = self.pump.bytes;
         let judge = closed
             || self.limits.last_look

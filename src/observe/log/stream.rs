@@ -9,8 +9,8 @@
 use super::memory::{FileMemory, HEAD, MARKER, print_of};
 use super::open::Stat;
 use super::{Block, Part, Sink, Source};
-use crate::metrics::text::FileContext;
-use memchr::{memchr_iter, memchr2, memrchr2};
+use crate::metrics::text::{FileContext, records};
+use memchr::memchr_iter;
 use std::io::{self, Read};
 use std::ops::Range;
 use std::path::Path;
@@ -83,6 +83,7 @@ impl Position {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Place<'a> {
     pub index: usize,
+    pub log: &'a Path,
     pub path: &'a Path,
 }
 
@@ -159,7 +160,7 @@ impl<'a> Pump<'a> {
     fn cut(&mut self, filled: usize, place: Place<'_>, position: &mut Position) -> usize {
         let mut done = 0;
         if position.inside
-            && let Some(end) = first_end(&self.buffer[..filled])
+            && let Some(end) = records::first(&self.buffer[..filled])
         {
             position.inside = false;
             self.advance(0..end, Part::LastPiece, place, position);
@@ -168,12 +169,12 @@ impl<'a> Pump<'a> {
         if !position.inside {
             // Record by record until the head is whole: see `Source::head`.
             while position.offset < HEAD as u64
-                && let Some(end) = first_end(&self.buffer[done..filled])
+                && let Some(end) = records::first(&self.buffer[done..filled])
             {
                 self.advance(done..done + end, Part::Whole, place, position);
                 done += end;
             }
-            let end = done + last_end(&self.buffer[done..filled]);
+            let end = done + records::whole(&self.buffer[done..filled]);
             if end > done {
                 self.advance(done..end, Part::Whole, place, position);
                 done = end;
@@ -219,7 +220,8 @@ impl<'a> Pump<'a> {
         let bytes = &self.buffer[range];
         let judged = position.judged.saturating_sub(position.offset).min(bytes.len() as u64);
         let head = format!("{:016x}", print_of(head).0);
-        let source = Source { index: place.index, path: place.path, head: &head, judged };
+        let Place { index, log, path } = place;
+        let source = Source { index, log, path, head: &head, judged };
         let block = Block { bytes, offset: position.offset, line: position.lines + 1, part };
         self.sink.block(&source, &mut position.context, &block);
         self.bytes += bytes.len() as u64 - judged;
@@ -230,21 +232,4 @@ impl<'a> Pump<'a> {
     pub(super) fn tail(&self, length: usize) -> &[u8] {
         &self.buffer[..length]
     }
-}
-
-/// Behind the first record end; `None` where there is none or it is undecided.
-fn first_end(bytes: &[u8]) -> Option<usize> {
-    let at = memchr2(b'\n', b'\r', bytes)?;
-    match (bytes[at], bytes.get(at + 1)) {
-        (b'\n', _) => Some(at + 1),
-        (_, Some(b'\n')) => Some(at + 2),
-        (_, Some(_)) => Some(at + 1),
-        (_, None) => None,
-    }
-}
-
-/// Behind the last record end that is decided; 0 where there is none.
-fn last_end(bytes: &[u8]) -> usize {
-    let decided = bytes.strip_suffix(b"\r").unwrap_or(bytes);
-    memrchr2(b'\n', b'\r', decided).map_or(0, |at| at + 1)
 }

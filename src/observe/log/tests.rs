@@ -120,6 +120,14 @@ impl Bench {
         file.write_all(bytes.as_ref()).unwrap();
     }
 
+    /// The file was last written to some seconds later than it was, whatever the file system's clock
+    /// can tell apart.
+    fn written_later(&self, name: &str, seconds: u64) {
+        let file = OpenOptions::new().append(true).open(self.path(name)).unwrap();
+        file.set_modified(file.metadata().unwrap().modified().unwrap() + Duration::from_secs(seconds))
+            .unwrap();
+    }
+
     fn rename(&self, from: &str, to: &str) {
         fs::rename(self.path(from), self.path(to)).unwrap();
     }

@@ -71,6 +71,25 @@ pub struct Life {
     pub processes: usize,
 }
 
+impl ProcessFacts {
+    /// Whether the run's process has ended, as far as anybody can tell. Several unrelated ones say
+    /// nothing.
+    pub fn has_ended(&self) -> bool {
+        match &self.found {
+            Found::Gone { .. } => true,
+            Found::Process(life) => life.has_ended(),
+            Found::Ambiguous { .. } => false,
+        }
+    }
+}
+
+impl Life {
+    /// Whether it runs no more: a zombie that its parent has not noticed, or one that is just going.
+    pub fn has_ended(&self) -> bool {
+        matches!(self.state, 'Z' | 'X' | 'x')
+    }
+}
+
 /// Looks for the run's process. `known` is who it was at an earlier look: a pid that now is another
 /// process is gone, and one that was believed once needs no second proof.
 #[cfg(target_os = "linux")]

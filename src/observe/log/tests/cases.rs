@@ -202,8 +202,8 @@ fn the_same_bytes_on_another_inode_are_an_append() {
 fn an_archive_that_is_removed_before_the_next_patrol_leaves_what_came_after_it() {
     let (records, facts) = after(|bench| {
         fs::remove_file(bench.path("train.log")).unwrap();
-        std::thread::sleep(Duration::from_millis(20)); // a later tick of the file system's clock
         bench.append("train.log", lines("m", 5));
+        bench.written_later("train.log", 1);
         bench.rename("train.log", "train.log.1");
         bench.append("train.log", lines("b", 5));
     });
@@ -236,8 +236,8 @@ fn a_log_that_was_empty_when_it_was_looked_at_is_found_in_its_archive() {
         let mut bench = Bench::new();
         bench.append("train.log", "");
         assert!(bench.records().is_empty());
-        std::thread::sleep(Duration::from_millis(20)); // a later tick of the file system's clock
         bench.append("train.log", lines("a", 5));
+        bench.written_later("train.log", 1);
         bench.rename("train.log", "train.log.1");
         if gzip {
             bench.gzip("train.log.1", "train.log.1.gz");

@@ -54,9 +54,10 @@ fn two_rotations_under_a_pattern_that_matches_the_archives() {
     bench.records();
     bench.append("train.log", "end of a\n");
     bench.rename("train.log", "train.log.2");
-    std::thread::sleep(Duration::from_millis(20)); // a later tick of the file system's clock
     bench.append("train.log.1", lines("m", 30));
+    bench.written_later("train.log.1", 1);
     bench.append("train.log", lines("b", 30));
+    bench.written_later("train.log", 2);
     let all = [vec!["end of a".to_owned()], expected("m", 30), expected("b", 30)].concat();
     assert_eq!(bench.records(), all);
     bench.rename("train.log.2", "train.log.3");
