@@ -10,6 +10,7 @@ use crate::decide::Alert;
 use crate::error::{Error, Result};
 use crate::observe::guard::Undelivered;
 use crate::persist::lock::Lock;
+use crate::persist::step;
 use crate::persist::store::Store;
 use crate::persist::trust;
 use chrono::{DateTime, Utc};
@@ -186,6 +187,7 @@ impl Outbox {
             .map_err(|error| Error::io("write", &path)(io::Error::other(error)))?;
         self.store.write(&path, &bytes)?;
         let entry = self.entry(id);
+        step("remove a delivered alert");
         std::fs::remove_file(&entry).map_err(Error::io("remove", &entry))
     }
 
@@ -221,6 +223,7 @@ impl Outbox {
             Ok(entry) if entry.alert.id == id => Ok(Some(entry)),
             _ => {
                 let aside = path.with_extension("damaged");
+                step("set a damaged alert aside");
                 std::fs::rename(&path, &aside).map_err(Error::io("set aside", &path))?;
                 Err(Error::State(format!(
                     "an alert is damaged and was not delivered; it is kept as {}",

@@ -3,6 +3,7 @@
 use super::Channel;
 use super::outbox::{Destination, Entry};
 use super::text;
+use crate::persist::step;
 use std::collections::BTreeSet;
 use std::io::{self, Write};
 
@@ -31,6 +32,7 @@ impl Channel for Terminal<'_> {
         if self.shown.contains(&entry.alert.id) {
             return Ok(());
         }
+        step("tell the terminal");
         let written = text::alert(self.out, &entry.alert).and_then(|()| self.out.flush());
         // Nobody reads any more: there is no one to tell, now or later.
         written.or_else(|error| {

@@ -12,6 +12,7 @@ use crate::error::{Error, Result};
 use crate::judge::{Memory, Phase};
 use crate::observe::log::LogMemory;
 use crate::observe::probe::Stuck;
+use crate::persist::step;
 use crate::persist::store::Store;
 use crate::persist::trust;
 use chrono::{DateTime, Utc};
@@ -206,7 +207,9 @@ fn read(path: &Path) -> Result<Option<Parsed>> {
 /// Gives the present file a second name; copies it where there are no hard links.
 fn keep(path: &Path, kept: &Path) -> io::Result<()> {
     let link = kept.with_extension("link");
+    step("remove an old link");
     drop(std::fs::remove_file(&link));
+    step("link the old state");
     match std::fs::hard_link(path, &link) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(error)
@@ -216,6 +219,7 @@ fn keep(path: &Path, kept: &Path) -> io::Result<()> {
         }
         linked => linked?,
     }
+    step("rename the link to the old state");
     std::fs::rename(&link, kept)
 }
 

@@ -3,7 +3,7 @@
 
 use crate::error::{Error, Result};
 use crate::persist::lock::Lock;
-use crate::persist::{atomic, trust};
+use crate::persist::{atomic, step, trust};
 use rustix::fs::{Mode, OFlags};
 use std::fs::DirBuilder;
 use std::io;
@@ -107,9 +107,11 @@ impl Store {
             return;
         }
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        step("create the reserve");
         let Ok(file) = rustix::fs::open(&path, flags, Mode::RUSR | Mode::WUSR) else {
             return;
         };
+        step("fill the reserve");
         if rustix::fs::fallocate(&file, rustix::fs::FallocateFlags::empty(), 0, RESERVE_BYTES).is_err() {
             drop(std::fs::remove_file(&path));
         }
@@ -117,6 +119,7 @@ impl Store {
 }
 
 fn make_directory(path: &Path, mode: u32) -> Result<()> {
+    step("make a directory");
     let made = DirBuilder::new().recursive(true).mode(mode).create(path);
     made.map_err(Error::io("create the directory", path))
 }

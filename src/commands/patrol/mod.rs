@@ -22,6 +22,7 @@ use crate::observe::guard::GuardFacts;
 use crate::observe::probe::{self, Answers, Question};
 use crate::persist::lock::Lock;
 use crate::persist::state::{Loaded, State};
+use crate::persist::step;
 use crate::persist::store::Store;
 use std::collections::BTreeSet;
 use std::io::{self, IsTerminal, Write};
@@ -264,6 +265,7 @@ impl Patrol<'_> {
     fn print(&self, out: &mut dyn Write, report: &Report, alerts: &[Alert]) -> Result<BTreeSet<String>> {
         let failed = report.runs.iter().any(|run| run.error.is_some());
         let json = self.args.format == ReportFormat::Json;
+        step("print the verdict");
         let quiet = self.common.quiet && !(json && (failed || !alerts.is_empty()));
         if quiet {
             let failed: Vec<_> = report.runs.iter().filter(|run| run.error.is_some()).cloned().collect();
@@ -280,6 +282,7 @@ impl Patrol<'_> {
             printed(text::report(out, report, self.style()))?;
         }
         printed(out.flush())?;
+        step("go on after the verdict");
         Ok(alerts.iter().map(|alert| alert.id.clone()).collect())
     }
 
