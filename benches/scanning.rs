@@ -70,7 +70,8 @@ fn scanning(criterion: &mut Criterion) {
     group.bench_function("digest", |bencher| {
         bencher.iter(|| {
             let mut digest = Digest::new(Numbers::default(), Options::default());
-            let source = Source { index: 0, path: Path::new("train.log"), head: "", judged: 0 };
+            let path = Path::new("train.log");
+            let source = Source { index: 0, path, log: path, head: "", judged: 0 };
             let block = Block { bytes: log.as_bytes(), offset: 0, line: 1, part: Part::Whole };
             digest.block(&source, &mut FileContext::default(), &block);
             black_box(digest.finish())

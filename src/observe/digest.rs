@@ -50,6 +50,7 @@ struct DoneWhen {
 #[derive(Debug, Default)]
 struct FileState {
     path: String,
+    log: PathBuf,
     head: String,
     /// Its rows are the run's numbers.
     lead: bool,
@@ -67,6 +68,20 @@ struct FileState {
     /// The header of an open traceback, to be told if its exception does not come in this pass.
     unfinished: Option<(Place, String)>,
     last: LastBlock,
+}
+
+impl FileState {
+    /// Takes over where the next block stands. The rest of an archive and the log after it come in one pass.
+    fn go_to(&mut self, source: &Source<'_>) {
+        let path = source.path.to_string_lossy();
+        if self.path != path {
+            self.path = path.into_owned();
+            self.began = None;
+            self.carry.clear();
+            self.hit_in_record.clear();
+        }
+        source.head.clone_into(&mut self.head);
+    }
 }
 
 /// Bytes of a piece that the next one is read with: a hit that spans two pieces is shorter.
@@ -138,7 +153,7 @@ impl Digest {
         if row.values.get(Metric::Loss).is_some() {
             self.completed = None;
             if self.lead.is_none() {
-                self.lead = Some(PathBuf::from(&state.path));
+                self.lead = Some(state.log.clone());
                 state.lead = true;
             }
         }
@@ -306,14 +321,10 @@ impl Sink for Digest {
             if self.new_process {
                 context.begin_attempt();
             }
-            let lead = self.lead.as_deref() == Some(source.path);
-            FileState {
-                path: source.path.to_string_lossy().into_owned(),
-                head: source.head.to_owned(),
-                lead,
-                ..FileState::default()
-            }
+            let lead = self.lead.as_deref() == Some(source.log);
+            FileState { log: source.log.to_owned(), lead, ..FileState::default() }
         });
+        state.go_to(source);
         state.sample.take(block.bytes);
         if state.unfinished.is_some()
             && let Some(trace) = context.trace.as_mut()

@@ -18,8 +18,12 @@ pub(super) struct LastBlock {
 }
 
 impl LastBlock {
-    /// Keeps the end of the next block, which ends at `offset` in line `line`.
+    /// Keeps the end of the next block, which ends at `offset` in line `line`. One that does not go on
+    /// where the last one ended is of another content, as after a rotation.
     pub(super) fn keep(&mut self, block: &[u8], offset: u64, line: u64) {
+        if self.offset + block.len() as u64 != offset {
+            self.bytes.clear();
+        }
         let new = &block[block.len().saturating_sub(KEPT)..];
         let excess = (self.bytes.len() + new.len()).saturating_sub(KEPT).min(self.bytes.len());
         self.bytes.drain(..excess);

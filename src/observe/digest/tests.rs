@@ -5,6 +5,7 @@ use std::path::Path;
 struct Log {
     index: usize,
     path: &'static str,
+    head: &'static str,
     context: FileContext,
     offset: u64,
     line: u64,
@@ -12,11 +13,12 @@ struct Log {
 
 impl Log {
     fn new(index: usize, path: &'static str) -> Self {
-        Self { index, path, context: FileContext::default(), offset: 0, line: 1 }
+        Self { index, path, head: "head", context: FileContext::default(), offset: 0, line: 1 }
     }
 
     fn block(&mut self, digest: &mut Digest, text: &str, part: Part, judged: u64) {
-        let source = Source { index: self.index, path: Path::new(self.path), head: "head", judged };
+        let path = Path::new(self.path);
+        let source = Source { index: self.index, path, log: path, head: self.head, judged };
         let block = Block { bytes: text.as_bytes(), offset: self.offset, line: self.line, part };
         digest.block(&source, &mut self.context, &block);
         if part != Part::Tail {
@@ -189,4 +191,31 @@ fn another_process_begins_an_attempt() {
     let mut digest = Digest::new(Numbers::default(), Options { new_process: true, ..Options::default() });
     log.block(&mut digest, "step 3 loss 2.0\n", Part::Whole, 0);
     assert_eq!(digest.finish().numbers.attempt, 2);
+}
+
+#[test]
+fn the_rest_of_an_archive_and_the_log_after_it_are_told_apart() {
+    let mut digest =
+        Digest::new(Numbers::default(), Options { lead: Some(Path::new("train.log")), ..Options::default() });
+    let mut context = FileContext::default();
+    for (path, head, offset, text) in [
+        (
+            "train.log.1",
+            "old",
+            5000,
+            "step 10 loss 2.0\nRuntimeError: CUDA error: device-side assert triggered\n".to_owned(),
+        ),
+        ("train.log", "new", 0, format!("step 11 loss 1.9\n{OOM}\n")),
+    ] {
+        let source = Source { index: 0, path: Path::new(path), log: Path::new("train.log"), head, judged: 0 };
+        let block = Block { bytes: text.as_bytes(), offset, line: 1, part: Part::Whole };
+        digest.block(&source, &mut context, &block);
+    }
+    let facts = digest.finish();
+    assert_eq!(facts.numbers.printed_step(), Some(11.0), "the rows of both are the run's");
+    let told: Vec<_> =
+        facts.hits.iter().map(|hits| (hits.occasion.as_str(), hits.occurrences[0].file.as_str())).collect();
+    assert_eq!(told, [("old:5017", "train.log.1"), ("new:17", "train.log")]);
+    let last: Vec<_> = facts.last_lines.iter().map(|line| (line.line, line.offset)).collect();
+    assert_eq!(last, [(1, 0), (2, 17)], "nothing of the archive stands in the log");
 }

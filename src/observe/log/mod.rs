@@ -89,8 +89,10 @@ pub enum Part {
 pub struct Source<'a> {
     /// Position among the run's log files, in order of path; archives count as the file they were.
     pub index: usize,
-    /// The path that is read.
+    /// The path that is read: the log's, or its archive's.
     pub path: &'a Path,
+    /// The log whose content it is, whatever the file is called by now.
+    pub log: &'a Path,
     /// Hash of the content's first 1024 bytes, or of all up to the block's end where that is less:
     /// what a log hit's identity rests on, together with its offset. It never changes as the file
     /// grows, because records that begin in these bytes come one by one. (Only a tail in these bytes

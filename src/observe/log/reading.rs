@@ -52,7 +52,7 @@ impl Patrol<'_> {
     ) -> (FileMemory, bool) {
         let stat = bytes.opened().stat;
         let log = self.member(&entry.path).map_or(path, |member| &member.path);
-        let place = Place { index: self.indices.get(&entry.path).copied().unwrap_or_default(), path };
+        let place = Place { index: self.indices.get(&entry.path).copied().unwrap_or_default(), path, log };
         let before = self.pump.bytes;
         let judge = closed
             || self.limits.last_look

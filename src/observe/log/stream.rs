@@ -84,6 +84,7 @@ impl Position {
 pub(super) struct Place<'a> {
     pub index: usize,
     pub path: &'a Path,
+    pub log: &'a Path,
 }
 
 /// How reading ended.
@@ -219,7 +220,7 @@ impl<'a> Pump<'a> {
         let bytes = &self.buffer[range];
         let judged = position.judged.saturating_sub(position.offset).min(bytes.len() as u64);
         let head = format!("{:016x}", print_of(head).0);
-        let source = Source { index: place.index, path: place.path, head: &head, judged };
+        let source = Source { index: place.index, path: place.path, log: place.log, head: &head, judged };
         let block = Block { bytes, offset: position.offset, line: position.lines + 1, part };
         self.sink.block(&source, &mut position.context, &block);
         self.bytes += bytes.len() as u64 - judged;
