@@ -103,10 +103,11 @@ impl Store {
     /// Sets the reserve aside. That there is no space for it is the disk check's to say.
     fn reserve(&self) {
         let path = self.path(RESERVE);
-        if std::fs::symlink_metadata(&path).is_ok() {
+        // Whoever was killed between making and filling it left an empty one.
+        if std::fs::symlink_metadata(&path).is_ok_and(|meta| meta.len() >= RESERVE_BYTES) {
             return;
         }
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
         step("create the reserve");
         let Ok(file) = rustix::fs::open(&path, flags, Mode::RUSR | Mode::WUSR) else {
             return;
@@ -137,5 +138,18 @@ fn check(directory: &Path) -> Result<()> {
         Some(why) => Err(Error::Untrusted(format!(
             "{why} (nothing there is read or obeyed before), or choose another with --state-dir"
         ))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reserve_that_was_made_and_not_filled_is_filled() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::File::create(dir.path().join(RESERVE)).unwrap();
+        Store::open(dir.path()).unwrap();
+        assert_eq!(std::fs::metadata(dir.path().join(RESERVE)).unwrap().len(), RESERVE_BYTES);
     }
 }

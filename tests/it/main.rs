@@ -5,6 +5,7 @@
 
 mod bad_config;
 mod bad_input;
+mod crash;
 mod cron;
 mod lifecycle;
 mod mistakes;
