@@ -220,7 +220,11 @@ fn keep(path: &Path, kept: &Path) -> io::Result<()> {
         linked => linked?,
     }
     step("rename the link to the old state");
-    std::fs::rename(&link, kept)
+    std::fs::rename(&link, kept)?;
+    // Between two names of one file, as after a patrol that was killed here, a rename does nothing.
+    step("remove the link");
+    drop(std::fs::remove_file(&link));
+    Ok(())
 }
 
 fn file_name(run: &str) -> String {
@@ -236,4 +240,20 @@ fn lineage(now: DateTime<Utc>) -> String {
         bytes = xxhash_rust::xxh3::xxh3_64(seed.as_bytes()).to_le_bytes();
     }
     format!("{:016x}", u64::from_le_bytes(bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_state_that_was_kept_by_a_killed_patrol_is_kept_again_and_leaves_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let (path, kept) = (dir.path().join("demo.json"), dir.path().join("demo.json.prev"));
+        std::fs::File::create(&path).unwrap();
+        keep(&path, &kept).unwrap();
+        keep(&path, &kept).unwrap();
+        assert!(kept.exists());
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 2);
+    }
 }
