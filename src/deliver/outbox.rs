@@ -137,8 +137,15 @@ impl Outbox {
                 }
             }
         }
+        let delivered: HashSet<String> =
+            if entries.is_empty() { HashSet::new() } else { self.delivered()?.into_iter().collect() };
         entries.sort_by(|a, b| (a.alert.time, &a.alert.id).cmp(&(b.alert.time, &b.alert.id)));
         for mut entry in entries {
+            // Whoever told it was killed before its file was removed.
+            if delivered.contains(&entry.alert.id) {
+                self.remove(&entry.alert.id)?;
+                continue;
+            }
             for mark in 0..entry.marks.len() {
                 self.send(channels, &mut entry, mark, now, troubles)?;
             }
@@ -186,6 +193,10 @@ impl Outbox {
         let bytes = serde_json::to_vec(&delivered)
             .map_err(|error| Error::io("write", &path)(io::Error::other(error)))?;
         self.store.write(&path, &bytes)?;
+        self.remove(id)
+    }
+
+    fn remove(&self, id: &str) -> Result<()> {
         let entry = self.entry(id);
         step("remove a delivered alert");
         std::fs::remove_file(&entry).map_err(Error::io("remove", &entry))
@@ -370,6 +381,19 @@ mod tests {
         assert_eq!(*bench.taken.borrow(), ["alert 1"]);
         assert!(troubles[0].contains("is damaged and was not delivered"), "{troubles:?}");
         assert!(bench.drain(&[]).is_empty());
+    }
+
+    #[test]
+    fn an_alert_whose_delivery_was_recorded_is_told_to_no_channel_again() {
+        let bench = Bench::new();
+        bench.outbox.add(&alert(1), to(&["file"]), 0o644).unwrap();
+        let entry = std::fs::read(bench.outbox.entry(&alert(1).id)).unwrap();
+        bench.drain(&[]);
+        bench.outbox.store.write(&bench.outbox.entry(&alert(1).id), &entry).unwrap();
+        bench.drain(&[]);
+        assert_eq!(*bench.taken.borrow(), ["alert 1"]);
+        assert!(bench.outbox.list().unwrap().is_empty());
+        assert_eq!(bench.outbox.delivered().unwrap().len(), 1);
     }
 
     #[test]
