@@ -18,6 +18,7 @@ use crate::persist::trust;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 /// The schema that this version writes.
@@ -126,7 +127,11 @@ impl State {
         let previous = store.path(&format!("{}.prev", file_name(run)));
         let (mut state, instead) = match read(&previous)? {
             Some(Parsed::Whole(state)) => (*state, "the previous generation is used"),
-            Some(Parsed::Damaged(_)) | None => (Self::new(run, log, now), "the log is read from its start"),
+            Some(Parsed::Damaged(_)) | None => {
+                // The same again for a patrol that repeats this one: the damaged file stays until it is replaced.
+                let lineage = lineage_of(&path).unwrap_or_else(|_| lineage(now));
+                (Self { lineage, ..Self::new(run, log, now) }, "the log is read from its start")
+            }
         };
         state.replaces_damage = true;
         let damage =
@@ -147,6 +152,18 @@ impl State {
         }
         self.last = Some(now.clone());
         self.patrols += 1;
+    }
+
+    /// Writes down the lineage of a new state before an alert's id rests on it: a patrol that repeats a
+    /// killed first one must find it. Durable when this returns; later patrols do nothing here.
+    pub fn found(&self, store: &Store) -> Result<()> {
+        if self.patrols > 1 || self.replaces_damage {
+            return Ok(());
+        }
+        let log = self.log.as_deref().map(Path::new);
+        let bare = Self { lineage: self.lineage.clone(), ..Self::new(&self.run, log, self.created) };
+        bare.save(store)?;
+        store.sync()
     }
 
     /// Saves it; the caller holds the run's lock and owes the store's sync.
@@ -229,6 +246,13 @@ fn keep(path: &Path, kept: &Path) -> io::Result<()> {
 
 fn file_name(run: &str) -> String {
     format!("{run}.json")
+}
+
+/// The lineage that follows on a damaged file: from the file, which no other one is.
+fn lineage_of(path: &Path) -> io::Result<String> {
+    let meta = std::fs::symlink_metadata(path)?;
+    let file = format!("{}:{}:{}:{}", meta.dev(), meta.ino(), meta.mtime(), meta.mtime_nsec());
+    Ok(format!("{:016x}", xxhash_rust::xxh3::xxh3_64(file.as_bytes())))
 }
 
 /// 64 random bits as hex: from the kernel where it answers, else from the clock and the pid.

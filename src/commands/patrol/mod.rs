@@ -224,9 +224,11 @@ impl Patrol<'_> {
 
     /// Outbox before state: a kill in between repeats this patrol with the same alert ids.
     fn keep_all(&self, keep: &Keep, state: &State, alerts: &[Alert], mode: u32) -> Result<()> {
+        let founded = if alerts.is_empty() { Ok(()) } else { state.found(&keep.store) };
         for alert in alerts {
             keep.outbox.add(alert, route(self.config, alert.severity), mode)?;
         }
+        founded?;
         state.save(&keep.store)
     }
 
