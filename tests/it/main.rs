@@ -7,6 +7,7 @@ mod bad_config;
 mod bad_input;
 mod crash;
 mod cron;
+mod histories;
 mod lifecycle;
 mod mistakes;
 mod numbers;
