@@ -270,6 +270,19 @@ fn a_failure_that_is_over() {
 }
 
 #[test]
+fn a_failure_that_came_back_and_is_told_an_hour_later() {
+    let before = |scene: &Scene| {
+        scene.write("train.log", healthy(0, 20) + &failure(0));
+        patrol(scene);
+        scene.append("train.log", healthy(20, 5));
+        patrol(scene);
+        scene.append("train.log", failure(1));
+        patrol(scene);
+    };
+    play(Play { before, hours: 1, ..Play::default() });
+}
+
+#[test]
 fn a_reminder_after_a_day() {
     let before = |scene: &Scene| {
         scene.write("train.log", healthy(0, 20) + &failure(0));
