@@ -6,6 +6,7 @@
 use super::Channel;
 use super::outbox::{Destination, Entry};
 use super::text::one_line;
+use crate::persist::step;
 use crate::persist::store::Store;
 use rustix::fs::{Mode, OFlags};
 use std::fs::{File, Permissions};
@@ -57,6 +58,7 @@ fn line(entry: &Entry) -> String {
 
 fn append(path: &Path, line: &str, mode: u32) -> io::Result<()> {
     if let Some(parent) = path.parent() {
+        step("make the alert file's directory");
         std::fs::create_dir_all(parent)?;
     }
     let flags = OFlags::RDWR
@@ -65,6 +67,7 @@ fn append(path: &Path, line: &str, mode: u32) -> io::Result<()> {
         | OFlags::NOFOLLOW
         | OFlags::CLOEXEC
         | OFlags::NONBLOCK;
+    step("open the alert file");
     let mut file = File::from(rustix::fs::open(path, flags, Mode::from_raw_mode(FILE_MODE & mode))?);
     let meta = file.metadata()?;
     if !meta.is_file() {
@@ -73,6 +76,7 @@ fn append(path: &Path, line: &str, mode: u32) -> io::Result<()> {
     // Who may read it is bounded by who may read the log; who may write it is its owner's business.
     let narrowed = meta.permissions().mode() & 0o777 & (mode | 0o622);
     if narrowed != meta.permissions().mode() & 0o777 {
+        step("narrow the alert file's mode");
         file.set_permissions(Permissions::from_mode(narrowed))?;
     }
     let size = meta.len();
@@ -82,9 +86,14 @@ fn append(path: &Path, line: &str, mode: u32) -> io::Result<()> {
     }
     let torn = tail.last().is_some_and(|&byte| byte != b'\n');
     let text = if torn { format!("\n{line}") } else { line.to_owned() };
-    let written = file.write_all(text.as_bytes()).and_then(|()| file.sync_data());
+    step("append to the alert file");
+    let written = file.write_all(text.as_bytes()).and_then(|()| {
+        step("sync the alert file");
+        file.sync_data()
+    });
     if written.is_err() && file.metadata()?.len() < size + text.len() as u64 {
         // Half a line helps nobody, and the whole one comes with the next attempt.
+        step("cut the alert file");
         file.set_len(size)?;
     }
     written

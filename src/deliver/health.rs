@@ -6,6 +6,7 @@
 
 use crate::error::{Error, Result};
 use crate::persist::lock::Lock;
+use crate::persist::step;
 use crate::persist::store::Store;
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
@@ -39,6 +40,7 @@ pub struct Update {
 /// Writes the entries into the health file; no other patrol's entry is lost.
 pub fn write(store: &Store, path: &Path, update: Update, now: DateTime<Utc>, wait: Duration) -> Result<()> {
     if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+        step("make the health file's directory");
         std::fs::create_dir_all(parent).map_err(Error::io("create the directory", parent))?;
     }
     let mut lock = path.as_os_str().to_owned();

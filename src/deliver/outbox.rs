@@ -10,9 +10,10 @@ use crate::decide::Alert;
 use crate::error::{Error, Result, chain};
 use crate::observe::guard::Undelivered;
 use crate::persist::lock::Lock;
+use crate::persist::step;
 use crate::persist::store::Store;
 use crate::persist::trust;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
 use std::io::{self, Read};
@@ -23,6 +24,8 @@ const SCHEMA: &str = "trainguard/alert/1";
 const DELIVERED_MAX: usize = 1_000;
 /// An entry is a few kilobytes; what is larger is damage.
 const ENTRY_MAX: u64 = 1024 * 1024;
+/// A temporary file this old has no writer any more: writing one takes milliseconds.
+const LEFT_BEHIND: TimeDelta = TimeDelta::hours(1);
 
 /// An alert and how far it got.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -110,6 +113,7 @@ impl Outbox {
     /// The holder of the lock lists again after releasing it, because whoever added meanwhile
     /// could not get it; and who could not get it tries once more.
     pub fn drain(&self, channels: &mut [Box<dyn Channel + '_>], now: DateTime<Utc>) -> Result<Vec<String>> {
+        self.sweep(now)?;
         let mut tried = HashSet::new();
         let mut troubles = Vec::new();
         let mut refused = false;
@@ -143,10 +147,20 @@ impl Outbox {
                 }
             }
         }
+        let delivered = if entries.is_empty() { Ok(Vec::new()) } else { self.delivered() };
+        let delivered: HashSet<String> = match delivered {
+            Ok(delivered) => delivered.into_iter().collect(),
+            Err(error) => return troubles.push(chain(&error)),
+        };
         entries.sort_by(|a, b| {
             (a.alert.time, a.alert.order, &a.alert.id).cmp(&(b.alert.time, b.alert.order, &b.alert.id))
         });
         for mut entry in entries {
+            // Whoever told it was killed before its file was removed.
+            if delivered.contains(&entry.alert.id) {
+                troubles.extend(self.remove(&entry.alert.id).err().map(|error| chain(&error)));
+                continue;
+            }
             for mark in 0..entry.marks.len() {
                 self.send(channels, &mut entry, mark, now, troubles);
             }
@@ -193,7 +207,12 @@ impl Outbox {
         let bytes = serde_json::to_vec(&delivered)
             .map_err(|error| Error::io("write", &path)(io::Error::other(error)))?;
         self.store.write(&path, &bytes)?;
+        self.remove(id)
+    }
+
+    fn remove(&self, id: &str) -> Result<()> {
         let entry = self.entry(id);
+        step("remove a delivered alert");
         std::fs::remove_file(&entry).map_err(Error::io("remove", &entry))
     }
 
@@ -201,6 +220,21 @@ impl Outbox {
     fn delivered(&self) -> Result<Vec<String>> {
         let bytes = read_bytes(&self.directory.join("delivered.json"))?;
         Ok(bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default())
+    }
+
+    /// Removes what killed patrols were writing: most entries are written once, so that nobody else would.
+    fn sweep(&self, now: DateTime<Utc>) -> Result<()> {
+        for item in std::fs::read_dir(&self.directory).map_err(Error::io("list", &self.directory))? {
+            let path = item.map_err(Error::io("list", &self.directory))?.path();
+            let modified = || path.symlink_metadata().and_then(|meta| meta.modified()).map(DateTime::from);
+            if path.extension().is_some_and(|ending| ending == "tmp")
+                && modified().is_ok_and(|modified: DateTime<Utc>| now - modified > LEFT_BEHIND)
+            {
+                step("remove a temporary file that was left behind");
+                drop(std::fs::remove_file(&path));
+            }
+        }
+        Ok(())
     }
 
     fn list(&self) -> Result<Vec<String>> {
@@ -229,6 +263,7 @@ impl Outbox {
             Ok(entry) if entry.alert.id == id => Ok(Some(entry)),
             _ => {
                 let aside = path.with_extension("damaged");
+                step("set a damaged alert aside");
                 std::fs::rename(&path, &aside).map_err(Error::io("set aside", &path))?;
                 Err(Error::State(format!(
                     "an alert is damaged and was not delivered; it is kept as {}",
@@ -262,131 +297,4 @@ fn read_bytes(path: &Path) -> Result<Option<Vec<u8>>> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::decide::Transition;
-    use crate::finding::{Evidence, Severity};
-    use std::cell::RefCell;
-    use std::rc::Rc;
-
-    /// A channel that takes alerts into a list, or refuses them.
-    struct Fake {
-        name: &'static str,
-        taken: Rc<RefCell<Vec<String>>>,
-        refuses: bool,
-    }
-
-    impl Channel for Fake {
-        fn name(&self) -> &'static str {
-            self.name
-        }
-
-        fn send(&mut self, entry: &Entry, _to: &Destination) -> std::result::Result<(), String> {
-            if self.refuses {
-                return Err("the disk is full".to_owned());
-            }
-            self.taken.borrow_mut().push(entry.alert.message.clone());
-            Ok(())
-        }
-    }
-
-    fn now() -> DateTime<Utc> {
-        "2026-01-01T00:00:00Z".parse().unwrap()
-    }
-
-    fn alert(number: u32) -> Alert {
-        Alert {
-            id: format!("{number:032x}"),
-            time: now() + chrono::TimeDelta::seconds(i64::from(number)),
-            run: "demo".to_owned(),
-            transition: Transition::Opened,
-            severity: Severity::Critical,
-            check: "process".to_owned(),
-            syndrome: "process_dead".to_owned(),
-            message: format!("alert {number}"),
-            advice: String::new(),
-            step: None,
-            occurrence: None,
-            evidence: Evidence::new(),
-            role: crate::finding::Role::Root,
-            order: 0,
-        }
-    }
-
-    fn to(names: &[&str]) -> Vec<Destination> {
-        names.iter().map(|&name| Destination { channel: name.to_owned(), path: None }).collect()
-    }
-
-    struct Bench {
-        _dir: tempfile::TempDir,
-        outbox: Outbox,
-        taken: Rc<RefCell<Vec<String>>>,
-    }
-
-    impl Bench {
-        fn new() -> Self {
-            let dir = tempfile::tempdir().unwrap();
-            let store = Store::open(&dir.path().join("state")).unwrap();
-            Self { outbox: Outbox::open(&store).unwrap(), _dir: dir, taken: Rc::default() }
-        }
-
-        fn drain(&self, refusing: &[&str]) -> Vec<String> {
-            let fake = |name: &'static str| -> Box<dyn Channel> {
-                Box::new(Fake { name, taken: Rc::clone(&self.taken), refuses: refusing.contains(&name) })
-            };
-            self.outbox.drain(&mut [fake("terminal"), fake("file")], now()).unwrap()
-        }
-    }
-
-    #[test]
-    fn alerts_leave_in_order_once_and_are_remembered() {
-        let bench = Bench::new();
-        for number in [3, 1, 2] {
-            bench.outbox.add(&alert(number), to(&["file"]), 0o644).unwrap();
-        }
-        assert!(bench.drain(&[]).is_empty());
-        bench.outbox.add(&alert(2), to(&["file"]), 0o644).unwrap();
-        bench.drain(&[]);
-        assert_eq!(*bench.taken.borrow(), ["alert 1", "alert 2", "alert 3"]);
-        assert!(bench.outbox.list().unwrap().is_empty());
-    }
-
-    #[test]
-    fn a_channel_that_refuses_is_asked_again_and_the_others_are_not() {
-        let bench = Bench::new();
-        bench.outbox.add(&alert(1), to(&["file", "terminal"]), 0o644).unwrap();
-        assert_eq!(bench.drain(&["file"]), ["channel file: the disk is full"]);
-        let owed = bench.outbox.undelivered().unwrap();
-        assert_eq!(
-            owed,
-            [Undelivered {
-                run: "demo".into(),
-                channel: "file".into(),
-                alerts: 1,
-                error: "the disk is full".into()
-            }]
-        );
-        bench.drain(&[]);
-        bench.drain(&[]);
-        assert_eq!(*bench.taken.borrow(), ["alert 1", "alert 1"], "once by the terminal, once by the file");
-        assert!(bench.outbox.undelivered().unwrap().is_empty());
-    }
-
-    #[test]
-    fn a_damaged_entry_is_told_and_holds_up_no_other() {
-        let bench = Bench::new();
-        bench.outbox.add(&alert(1), to(&["file"]), 0o644).unwrap();
-        bench.outbox.store.write(&bench.outbox.entry(&alert(2).id), b"{\"half").unwrap();
-        let troubles = bench.drain(&[]);
-        assert_eq!(*bench.taken.borrow(), ["alert 1"]);
-        assert!(troubles[0].contains("is damaged and was not delivered"), "{troubles:?}");
-        assert!(bench.drain(&[]).is_empty());
-    }
-
-    #[test]
-    fn an_alert_without_a_channel_is_not_kept() {
-        let bench = Bench::new();
-        bench.outbox.add(&alert(1), Vec::new(), 0o644).unwrap();
-        assert!(bench.outbox.list().unwrap().is_empty());
-    }
-}
+mod tests;

@@ -3,6 +3,7 @@
 use super::Channel;
 use super::outbox::{Destination, Entry};
 use super::text;
+use crate::persist::step;
 use std::collections::BTreeSet;
 use std::io::Write;
 
@@ -31,6 +32,7 @@ impl Channel for Terminal<'_> {
         if self.shown.contains(&entry.alert.id) {
             return Ok(());
         }
+        step("tell the terminal");
         // Where nobody reads any more it is owed, and the next invocation prints it.
         let written = text::alert(self.out, &entry.alert).and_then(|()| self.out.flush());
         written.map_err(|error| error.to_string())

@@ -4,6 +4,7 @@
 //! Several files of one directory may share the directory's sync, which is the dearest step: a
 //! power cut before it brings back old files, each of them whole.
 
+use crate::persist::step;
 use std::fs::{File, Permissions};
 use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
@@ -22,20 +23,27 @@ pub fn exchange(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     // the next one, and does not gather over the months.
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(".tmp");
+    step("remove an old temporary file");
     match std::fs::remove_file(directory.join(&name)) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
+    step("create a temporary file");
     let mut file = tempfile::Builder::new().prefix(&name).rand_bytes(0).tempfile_in(directory)?;
+    step("write a temporary file");
     file.write_all(bytes)?;
+    step("set the mode of a temporary file");
     file.as_file().set_permissions(Permissions::from_mode(mode))?;
+    step("sync a temporary file");
     file.as_file().sync_all()?;
+    step("rename a temporary file");
     file.persist(path).map_err(|error| error.error)?;
     Ok(())
 }
 
 /// Makes a rename or an unlink in a directory durable.
 pub fn sync_directory(directory: &Path) -> io::Result<()> {
+    step("sync a directory");
     File::open(directory)?.sync_all()
 }
 

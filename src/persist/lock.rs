@@ -3,6 +3,7 @@
 //! A lock file is never renamed or removed: another process may hold it open.
 
 use crate::error::{Error, Result};
+use crate::persist::step;
 use rustix::fs::{Mode, OFlags};
 use std::fs::File;
 use std::io::{Read, Seek, Write};
@@ -56,7 +57,9 @@ impl Lock {
             host.nodename().to_string_lossy(),
             started()
         );
+        step("clear a lock's note");
         if file.set_len(0).is_ok() && file.rewind().is_ok() {
+            step("write a lock's note");
             drop(file.write_all(note.as_bytes()));
         }
         Self { _file: file }
@@ -75,6 +78,7 @@ fn started() -> String {
 
 fn open(path: &Path) -> Result<File> {
     let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
+    step("open a lock");
     let fd = rustix::fs::open(path, flags, Mode::RUSR | Mode::WUSR).map_err(std::io::Error::from);
     fd.map(File::from).map_err(Error::io("open the lock", path))
 }

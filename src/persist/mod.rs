@@ -3,5 +3,8 @@
 pub mod atomic;
 pub mod lock;
 pub mod state;
+pub mod step;
 pub mod store;
 pub mod trust;
+
+pub use step::step;

@@ -12,11 +12,13 @@ use crate::error::{Error, Result};
 use crate::judge::{Memory, Phase};
 use crate::observe::log::LogMemory;
 use crate::observe::probe::Stuck;
+use crate::persist::step;
 use crate::persist::store::Store;
 use crate::persist::trust;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 /// The schema that this version writes.
@@ -125,7 +127,12 @@ impl State {
         let previous = store.path(&format!("{}.prev", file_name(run)));
         let (mut state, instead) = match read(&previous)? {
             Some(Parsed::Whole(state)) => (*state, "the previous generation is used"),
-            Some(Parsed::Damaged(_)) | None => (Self::new(run, log, clock), "the log is read from its start"),
+            Some(Parsed::Damaged(_)) | None => {
+                // The same again for a patrol that repeats this one: the damaged file stays until it is replaced.
+                let fresh = Self::new(run, log, clock);
+                let lineage = lineage_of(&path).unwrap_or_else(|_| fresh.lineage.clone());
+                (Self { lineage, ..fresh }, "the log is read from its start")
+            }
         };
         state.replaces_damage = true;
         let damage =
@@ -206,7 +213,9 @@ fn read(path: &Path) -> Result<Option<Parsed>> {
 /// Gives the present file a second name; copies it where there are no hard links.
 fn keep(path: &Path, kept: &Path) -> io::Result<()> {
     let link = kept.with_extension("link");
+    step("remove an old link");
     drop(std::fs::remove_file(&link));
+    step("link the old state");
     match std::fs::hard_link(path, &link) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(error)
@@ -216,9 +225,37 @@ fn keep(path: &Path, kept: &Path) -> io::Result<()> {
         }
         linked => linked?,
     }
-    std::fs::rename(&link, kept)
+    step("rename the link to the old state");
+    std::fs::rename(&link, kept)?;
+    // Between two names of one file, as after a patrol that was killed here, a rename does nothing.
+    step("remove the link");
+    drop(std::fs::remove_file(&link));
+    Ok(())
 }
 
 fn file_name(run: &str) -> String {
     format!("{run}.json")
+}
+
+/// The lineage that follows on a damaged file: from the file, which no other one is.
+fn lineage_of(path: &Path) -> io::Result<String> {
+    let meta = std::fs::symlink_metadata(path)?;
+    let file = format!("{}:{}:{}:{}", meta.dev(), meta.ino(), meta.mtime(), meta.mtime_nsec());
+    Ok(format!("{:016x}", xxhash_rust::xxh3::xxh3_64(file.as_bytes())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_state_that_was_kept_by_a_killed_patrol_is_kept_again_and_leaves_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let (path, kept) = (dir.path().join("demo.json"), dir.path().join("demo.json.prev"));
+        std::fs::File::create(&path).unwrap();
+        keep(&path, &kept).unwrap();
+        keep(&path, &kept).unwrap();
+        assert!(kept.exists());
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 2);
+    }
 }

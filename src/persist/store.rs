@@ -3,7 +3,7 @@
 
 use crate::error::{Error, Result};
 use crate::persist::lock::Lock;
-use crate::persist::{atomic, trust};
+use crate::persist::{atomic, step, trust};
 use rustix::fs::{Mode, OFlags};
 use std::collections::BTreeMap;
 use std::fs::{DirBuilder, File};
@@ -122,13 +122,16 @@ impl Store {
     /// Sets the reserve aside. That there is no space for it is the disk check's to say.
     fn reserve(&self) {
         let path = self.path(RESERVE);
-        if std::fs::symlink_metadata(&path).is_ok() {
+        // Whoever was killed between making and filling it left an empty one.
+        if std::fs::symlink_metadata(&path).is_ok_and(|meta| meta.len() >= RESERVE_BYTES) {
             return;
         }
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
+        step("create the reserve");
         let Ok(file) = rustix::fs::open(&path, flags, Mode::RUSR | Mode::WUSR) else {
             return;
         };
+        step("fill the reserve");
         if rustix::fs::fallocate(&file, rustix::fs::FallocateFlags::empty(), 0, RESERVE_BYTES).is_err() {
             drop(std::fs::remove_file(&path));
         }
@@ -136,6 +139,7 @@ impl Store {
 }
 
 fn make_directory(path: &Path, mode: u32) -> Result<()> {
+    step("make a directory");
     let made = DirBuilder::new().recursive(true).mode(mode).create(path);
     made.map_err(Error::io("create the directory", path))
 }
@@ -153,5 +157,18 @@ fn check(directory: &Path) -> Result<()> {
         Some(why) => Err(Error::Untrusted(format!(
             "{why} (nothing there is read or obeyed before), or choose another with --state-dir"
         ))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reserve_that_was_made_and_not_filled_is_filled() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::File::create(dir.path().join(RESERVE)).unwrap();
+        Store::open(dir.path()).unwrap();
+        assert_eq!(std::fs::metadata(dir.path().join(RESERVE)).unwrap().len(), RESERVE_BYTES);
     }
 }

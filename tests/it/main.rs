@@ -5,8 +5,10 @@
 
 mod bad_config;
 mod bad_input;
+mod crash;
 mod cron;
 mod fixtures;
+mod histories;
 mod lifecycle;
 mod mistakes;
 mod numbers;

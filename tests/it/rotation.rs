@@ -1,7 +1,7 @@
 //! However a log is rotated, cut or made anew between two patrols, every line that still exists is
 //! read exactly once.
 
-use crate::scene::{Reading, syndromes};
+use crate::scene::{Reading, occurrences, syndromes};
 use std::fs::{self, File};
 use std::io::Write as _;
 use std::os::unix::fs::MetadataExt as _;
@@ -42,6 +42,21 @@ fn after_a_rename_the_rest_of_the_old_log_and_the_new_one_are_read() {
     log.patrol();
     log.patrol();
     log.expect_all_taken_once();
+}
+
+#[test]
+fn after_a_rename_the_rows_of_both_are_the_runs_and_each_failure_is_told_in_its_own_file() {
+    let mut log = patrolled();
+    log.grow("train.log", 7);
+    rename(&log, "train.log", "train.log.1");
+    log.grow("train.log", 3);
+    let report = log.patrol();
+    assert_eq!(report["runs"][0]["step"], 49, "the newest row: {report:#}");
+    let told: Vec<_> = occurrences(&report)
+        .iter()
+        .map(|at| (at["file"].as_str().unwrap().rsplit('/').next().unwrap().to_owned(), at["line"].clone()))
+        .collect();
+    assert_eq!(told, [("train.log.1".to_owned(), 49.into()), ("train.log".to_owned(), 4.into())]);
 }
 
 #[test]

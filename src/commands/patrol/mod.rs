@@ -22,6 +22,7 @@ use crate::observe::guard::{GuardFacts, Undelivered};
 use crate::observe::probe::{self, Answers, Question};
 use crate::persist::lock::Lock;
 use crate::persist::state::{Loaded, State};
+use crate::persist::step;
 use crate::persist::store::Store;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, IsTerminal, Write};
@@ -315,6 +316,7 @@ impl Patrol<'_> {
         let failed = if self.common.quiet { self.unsaid(failed) } else { failed };
         let json = self.args.format == ReportFormat::Json;
         let verdict = !self.common.quiet || json;
+        step("print the verdict");
         if verdict && json {
             let line = serde_json::to_string(report).map_err(io::Error::other)?;
             writeln!(out, "{line}")?;
@@ -330,6 +332,7 @@ impl Patrol<'_> {
             }
         }
         out.flush()?;
+        step("go on after the verdict");
         Ok(verdict)
     }
 

@@ -169,7 +169,7 @@ impl NonFinite {
             Some(streak) if !streak.is_over() => {
                 // A bad gradient leads to a bad loss, and the loss is what people look for.
                 if (streak.which, which) == (Which::GradNorm, Which::Loss) {
-                    (streak.first, streak.which, streak.bad) = (spot, which, bad);
+                    (streak.first, streak.which, streak.bad) = (spot.clone(), which, bad);
                 }
                 streak.last = spot;
                 streak.rows += 1;

@@ -140,7 +140,7 @@ fn a_total_that_counts_within_an_epoch_completes_nothing() {
         let mut row = row(1, 1, global, 1.0);
         row.values.set(Metric::Step, step);
         row.values.set(Metric::Epoch, epoch);
-        numbers.fold(&row);
+        numbers.fold(&row, "head");
         assert_eq!(numbers.complete(None).is_some(), complete, "step {step} of 2 in epoch {epoch} of 10");
     }
 }

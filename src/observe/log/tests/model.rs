@@ -317,8 +317,6 @@ fn play(setting: Setting, acts: &[Act]) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
-
     #[test]
     fn every_line_that_still_exists_is_read_exactly_once(dated: bool, acts in acts()) {
         play(Setting { dated, glob: false }, &acts);
