@@ -246,13 +246,13 @@ fn a_line_that_is_written_after_a_death_does_not_take_it_back() {
 }
 
 #[test]
-fn nobody_asks_for_the_process_of_a_run_that_is_done() {
+fn nobody_asks_for_the_process_of_a_run_that_reached_its_last_step() {
     let scene = Scene::new();
-    scene.write("train.log", healthy(0, 60));
+    scene.write("train.log", of_total(0, 90));
     scene.write("train.pid", "no number");
     let patrol = || scene.patrol(&["--pid-file", "train.pid"]);
     assert_eq!(patrol().code, 3);
-    assert_eq!(scene.run(&["done", "demo"]).code, 0);
+    scene.append("train.log", of_total(90, 11));
     let answer = patrol();
     assert_eq!(answer.code, 0, "{answer:?}");
 }
