@@ -1,4 +1,9 @@
-//! Check `disk`: free bytes and inodes of the file systems that the run and its guard write to.
+//! Check `disk`: free bytes and inodes of the file systems that the run and its guard write to, now
+//! and ahead.
+
+mod ahead;
+
+pub use ahead::DiskMemory;
 
 use super::say::size;
 use super::{Context, Memory};
@@ -24,8 +29,8 @@ const INODES_FREE: u64 = 10_000;
 /// and removes around the limit is told once.
 const HYSTERESIS: u64 = 10;
 
-/// `disk_low` and `inodes_low`, for each file system.
-pub fn check(context: &Context<'_>, _memory: &mut Memory) -> Vec<Opinion> {
+/// `disk_low`, `inodes_low` and `disk_full_soon`, for each file system.
+pub fn check(context: &Context<'_>, memory: &mut Memory) -> Vec<Opinion> {
     let minimum = context.config.patrol.disk_min_bytes;
     let mut opinions = Vec::new();
     for disk in &context.look.disks {
@@ -34,6 +39,7 @@ pub fn check(context: &Context<'_>, _memory: &mut Memory) -> Vec<Opinion> {
                 let open = is_open(context, "disk_low", facts);
                 opinions.push(bytes(facts, minimum, open));
                 opinions.push(inodes(facts, is_open(context, "inodes_low", facts)));
+                opinions.extend(ahead::check(context, memory, facts));
                 opinions.push(Opinion::Well(unknown(), "it answers".to_owned()));
             }
             // Told as `probe_timeout`.

@@ -210,9 +210,8 @@ impl Numbers {
         }
         // In the first epoch `50/500` may be either, but a fraction of an epoch is printed beside the
         // whole run's steps.
-        let of_run = epochs == Some(1.0)
-            || self.step_goes_on
-            || epoch.is_none_or(|epoch| epoch.fract() != 0.0);
+        let of_run =
+            epochs == Some(1.0) || self.step_goes_on || epoch.is_none_or(|epoch| epoch.fract() != 0.0);
         self.total(configured).filter(|_| configured.is_some() || of_run)
     }
 

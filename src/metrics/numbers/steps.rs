@@ -148,7 +148,8 @@ mod tests {
 
     #[test]
     fn a_clock_that_was_set_back_begins_anew_and_interleaved_ranks_do_not() {
-        let set = steady(100, 10.0).chain(steady(100, 10.0).map(|(time, step)| (time - 5_000.0, step + 100.0)));
+        let set =
+            steady(100, 10.0).chain(steady(100, 10.0).map(|(time, step)| (time - 5_000.0, step + 100.0)));
         let time = of(set).step_time().unwrap();
         assert!((time.high_s - 10.0).abs() < 1e-9, "{time:?}");
         let ranks = steady(100, 10.0).flat_map(|(time, step)| [(time, step), (time - 3.0, step)]);

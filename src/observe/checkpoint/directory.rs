@@ -62,18 +62,15 @@ fn shard(names: &[&str]) -> Option<String> {
     Some(format!("{there} of {} files {}…{} are there", set.1, set.0, set.2))
 }
 
-/// `zero_pp_rank_3_mp_rank_00_optim_states.pt`, `__3_0.distcp`: no rank below the last is missing.
+/// `zero_pp_rank_3_mp_rank_00_optim_states.pt`: no rank below the last is missing. (Of `__3_0.distcp`
+/// there may be gaps: a rank that has nothing of its own to save writes no file.)
 fn rank(names: &[&str]) -> Option<String> {
-    let of = |prefix: &str, suffix: &str| {
-        let number = |name: &&str| {
-            let rest = name.split_once(prefix).filter(|_| name.ends_with(suffix))?.1;
-            let digits = rest.split(|c: char| !c.is_ascii_digit()).next()?;
-            digits.parse::<usize>().ok()
-        };
-        let ranks: BTreeSet<usize> = names.iter().filter_map(number).collect();
-        ranks.iter().enumerate().find(|(index, rank)| index < rank).map(|(index, _)| index)
+    let number = |name: &&str| {
+        let rest = name.split_once("zero_pp_rank_").filter(|_| name.ends_with("_optim_states.pt"))?.1;
+        rest.split(|c: char| !c.is_ascii_digit()).next()?.parse::<usize>().ok()
     };
-    let missing = of("zero_pp_rank_", "_optim_states.pt").or_else(|| of("__", ".distcp"))?;
+    let ranks: BTreeSet<usize> = names.iter().filter_map(number).collect();
+    let missing = ranks.iter().enumerate().find(|(index, rank)| index < *rank)?.0;
     Some(format!("the files of rank {missing} are missing"))
 }
 

@@ -133,9 +133,8 @@ impl Bytes {
         let last_from = data.saturating_sub(HEADER_PART).max(8);
         let last = self.at(last_from, data - last_from)?;
         let end = data.saturating_add(last_offset(&first).max(last_offset(&last)));
-        Ok((end > self.size).then(|| {
-            format!("its header names tensors up to byte {end}, the file ends at {}", self.size)
-        }))
+        Ok((end > self.size)
+            .then(|| format!("its header names tensors up to byte {end}, the file ends at {}", self.size)))
     }
 
     fn hdf5(&self) -> io::Result<Option<String>> {

@@ -1,11 +1,16 @@
-//! The run's checkpoints: which there are and how old.
+//! The run's checkpoints: which there are, how old, and whether the newest are what they claim to be.
+
+mod directory;
+mod format;
 
 use super::Observation;
 use crate::config::CheckpointSpec;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::fs::{DirEntry, Metadata};
 use std::io::ErrorKind;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// The checkpoints of a directory.
@@ -30,8 +35,14 @@ pub struct Checkpoint {
     pub path: PathBuf,
     /// When it was last written (a directory: its newest member).
     pub modified: DateTime<Utc>,
-    /// Its size, bytes (a directory: of its direct members).
+    /// Its size, bytes (a directory: of all its members).
     pub bytes: u64,
+    /// The inode of a file: one that is written in place keeps it. 0 for a directory.
+    #[serde(default)]
+    pub inode: u64,
+    /// What is wrong with it inside, where that was looked for (the newest [`LOOKED_INTO`]) and found.
+    #[serde(default)]
+    pub fault: Option<String>,
 }
 
 /// Entries that one patrol looks at, over all directories: some 50 ms on a local disk.
@@ -39,6 +50,16 @@ pub const ENTRIES: usize = 10_000;
 
 /// Checkpoints that are kept: enough for a run's usual interval.
 const NEWEST: usize = 20;
+
+/// Checkpoints whose inside is looked at, newest first: the one that a restart takes, and the one
+/// before it where that one is being written.
+pub const LOOKED_INTO: usize = 2;
+
+/// Directories within a checkpoint directory: Orbax nests three.
+const DEPTH: usize = 4;
+
+/// Orbax names its checkpoints by the bare step and puts this into them.
+const ORBAX: &str = "_CHECKPOINT_METADATA";
 
 /// What directories beside a log are called where checkpoints are looked for without being told.
 const DIRECTORY_WORDS: &[&str] = &["checkpoint", "ckpt", "weights", "snapshots"];
@@ -123,7 +144,12 @@ impl Search {
             }
             let looks = match pattern {
                 Some(pattern) => pattern.matches(&entry.file_name().to_string_lossy()),
-                None => is_checkpoint_file(&name) || is_step_directory(&name),
+                // Bare numbers are everywhere but where checkpoints are.
+                None => {
+                    is_checkpoint_file(&name)
+                        || is_step_directory(&name)
+                        || (!note_below && is_number(&name) && entry.path().join(ORBAX).exists())
+                }
             };
             let below = note_below && DIRECTORY_WORDS.iter().any(|word| name.contains(word));
             if !looks && !below {
@@ -143,44 +169,78 @@ impl Search {
         Ok(())
     }
 
-    /// A file as it is; a directory with the newest time and the sum of its direct members.
+    /// A file as it is; a directory with the newest time and the sum of its members.
     fn checkpoint(&mut self, entry: &DirEntry, metadata: &Metadata) -> Option<Checkpoint> {
-        let mut modified = metadata.modified().ok()?;
-        let mut bytes = metadata.len();
+        let mut found = Checkpoint {
+            path: entry.path(),
+            modified: metadata.modified().ok()?.into(),
+            bytes: metadata.len(),
+            inode: metadata.ino(),
+            fault: None,
+        };
         if metadata.is_dir() {
-            bytes = 0;
-            let mut members = 0_usize;
-            for member in std::fs::read_dir(entry.path()).ok()?.flatten() {
+            (found.bytes, found.inode) = (0, 0);
+            let mut newest = None;
+            for (_, metadata) in self.members(&entry.path()) {
+                if metadata.is_file() {
+                    found.bytes = found.bytes.saturating_add(metadata.len());
+                    newest = newest.max(metadata.modified().ok());
+                }
+            }
+            found.modified = newest?.into();
+        }
+        Some(found)
+    }
+
+    /// All members below a directory, by their paths in it.
+    fn members(&mut self, dir: &Path) -> Vec<(String, Metadata)> {
+        let mut members = Vec::new();
+        let mut below = vec![(PathBuf::new(), 0)];
+        while let Some((folder, depth)) = below.pop() {
+            let Ok(entries) = std::fs::read_dir(dir.join(&folder)) else { continue };
+            for entry in entries.flatten() {
                 self.entries += 1;
                 if self.entries > ENTRIES {
-                    break;
+                    return members;
                 }
-                let Ok(metadata) = member.metadata() else {
-                    continue;
-                };
-                members += 1;
-                bytes = bytes.saturating_add(if metadata.is_file() { metadata.len() } else { 0 });
-                let time = metadata.modified().ok()?;
-                modified = if members == 1 { time } else { modified.max(time) };
-            }
-            if members == 0 {
-                return None;
+                let name = folder.join(entry.file_name());
+                let Ok(metadata) = entry.metadata() else { continue };
+                if metadata.is_dir() && depth + 1 < DEPTH {
+                    below.push((name.clone(), depth + 1));
+                }
+                members.push((name.to_string_lossy().into_owned(), metadata));
             }
         }
-        // Names are for people and go through JSON: bytes that are no UTF-8 are replaced.
-        let path = PathBuf::from(entry.path().to_string_lossy().into_owned());
-        Some(Checkpoint { path, modified: modified.into(), bytes })
+        members
+    }
+
+    /// What is wrong inside; nothing where it cannot be read, or was not looked at as a whole.
+    fn fault(&mut self, path: &Path) -> Option<String> {
+        if !path.is_dir() {
+            let name = path.file_name()?.to_string_lossy().to_lowercase();
+            return format::fault(path, &name).ok()?;
+        }
+        let members: BTreeSet<String> = self.members(path).into_iter().map(|(name, _)| name).collect();
+        if self.entries > ENTRIES { None } else { directory::fault(path, &members) }
     }
 
     fn facts(mut self, dir: &Path, configured: bool) -> CheckpointFacts {
         let count = self.found.len();
         self.found.sort_by(|a, b| b.modified.cmp(&a.modified).then_with(|| a.path.cmp(&b.path)));
         self.found.truncate(NEWEST);
-        let dir = match self.found.first().and_then(|newest| newest.path.parent()) {
+        let mut newest = std::mem::take(&mut self.found);
+        for found in newest.iter_mut().take(LOOKED_INTO) {
+            found.fault = self.fault(&found.path);
+        }
+        for found in &mut newest {
+            // Names are for people and go through JSON: bytes that are no UTF-8 are replaced.
+            found.path = PathBuf::from(found.path.to_string_lossy().into_owned());
+        }
+        let dir = match newest.first().and_then(|newest| newest.path.parent()) {
             Some(parent) if !configured => parent.to_owned(),
             _ => PathBuf::from(dir.to_string_lossy().into_owned()),
         };
-        CheckpointFacts { dir, configured, newest: self.found, count, cut: self.entries > ENTRIES }
+        CheckpointFacts { dir, configured, newest, count, cut: self.entries > ENTRIES }
     }
 }
 
@@ -196,6 +256,11 @@ fn is_temporary(name: &str) -> bool {
         || TEMPORARY_SUFFIXES.iter().any(|suffix| name.ends_with(suffix))
 }
 
+fn is_number(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// Names in lower case by which a file is a checkpoint, or a part of one.
 fn is_checkpoint_file(name: &str) -> bool {
     SUFFIXES.iter().any(|suffix| name.ends_with(suffix))
         || (name.ends_with(BIN) && BIN_WORDS.iter().any(|word| name.contains(word)))
@@ -204,10 +269,7 @@ fn is_checkpoint_file(name: &str) -> bool {
 /// `checkpoint-500`, `global_step1000`, `epoch_3`, `iter_0000100`, `step=100`.
 fn is_step_directory(name: &str) -> bool {
     STEP_PREFIXES.iter().any(|prefix| {
-        name.strip_prefix(prefix).is_some_and(|rest| {
-            let number = rest.trim_start_matches(['-', '_', '=']);
-            !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit())
-        })
+        name.strip_prefix(prefix).is_some_and(|rest| is_number(rest.trim_start_matches(['-', '_', '='])))
     })
 }
 
