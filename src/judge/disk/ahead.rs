@@ -15,6 +15,12 @@ pub(super) const SOON: &str = "disk_full_soon";
 const LOOKS: usize = 16;
 /// Looks below which a rate is a guess.
 const LOOKS_LEAST: usize = 3;
+/// Looks closer together than this, seconds, are one: a compiler or a cache that writes for a moment
+/// is no rate.
+const APART_S: f64 = 60.0;
+/// A rate is believed for so many times as long as it was seen: that of an hour says nothing of next
+/// week.
+const REACH: f64 = 16.0;
 /// File systems that are remembered: log, checkpoints, state and one to spare.
 const DISKS: usize = 4;
 /// Share of all pairs of looks between which space must have fallen. A run that writes and removes
@@ -56,11 +62,13 @@ impl DiskMemory {
         self.disks.retain(|other| other.path != path);
         self.disks.drain(..(self.disks.len() + 1).saturating_sub(DISKS));
         // A clock that was set back makes the times before it worthless.
-        if series.free.last().is_some_and(|(last, _)| *last >= now) {
+        if series.free.last().is_some_and(|(last, _)| *last > now) {
             series.free.clear();
         }
-        series.free.drain(..(series.free.len() + 1).saturating_sub(LOOKS));
-        series.free.push((now, disk.free_bytes));
+        if series.free.last().is_none_or(|(last, _)| (now - last).as_seconds_f64() >= APART_S) {
+            series.free.drain(..(series.free.len() + 1).saturating_sub(LOOKS));
+            series.free.push((now, disk.free_bytes));
+        }
         self.disks.push(series);
         self.disks.last().map_or(&[], |series| &series.free)
     }
@@ -90,7 +98,9 @@ fn rate(free: &[(DateTime<Utc>, u64)]) -> Option<f64> {
 
 /// `disk_full_soon` of one file system; nothing while a checkpoint is being written to it.
 pub(super) fn check(context: &Context<'_>, memory: &mut Memory, disk: &DiskFacts) -> Option<Opinion> {
-    let rate = rate(memory.disk.note(disk, context.now.wall));
+    let free = memory.disk.note(disk, context.now.wall);
+    let seen_s = free.first().map_or(0.0, |(first, _)| (context.now.wall - first).as_seconds_f64());
+    let rate = rate(free);
     let open = is_open(context, SOON, disk);
     let subject = Subject::new(NAME, SOON).of(disk.path.display().to_string());
     if crate::judge::phase(context, memory).is_over() {
@@ -117,7 +127,7 @@ pub(super) fn check(context: &Context<'_>, memory: &mut Memory, disk: &DiskFacts
     }
     let full_s = rate.map(|rate| disk.free_bytes as f64 / rate);
     let ends_s = eta::eta(context, memory).map_or(HORIZON_S, |eta| eta.high_s.min(HORIZON_S));
-    let limit_s = ends_s * if open { HYSTERESIS } else { 1.0 };
+    let limit_s = ends_s.min(REACH * seen_s) * if open { HYSTERESIS } else { 1.0 };
     let Some((full_s, rate)) = full_s.zip(rate).filter(|(full_s, _)| *full_s < limit_s) else {
         return Some(Opinion::Well(subject, format!("{} free, and it lasts", size(disk.free_bytes))));
     };
@@ -179,6 +189,26 @@ mod tests {
                 (found, expected) => found.is_none() && expected.is_none(),
             };
             assert!(near, "{free:?} {found:?}");
+        }
+    }
+
+    #[test]
+    fn looks_within_a_minute_are_one_and_an_hour_is_not_believed_for_a_day() {
+        let mut scene = run();
+        for free_gb in [100, 99, 98, 97, 96, 95] {
+            look(&mut scene, free_gb * GB);
+            scene.patrol().later(-290);
+        }
+        assert!(scene.is_well(SOON), "a gigabyte in ten seconds");
+        let mut scene = run();
+        for (look_number, free_gb) in [330, 320, 310, 300, 290].into_iter().enumerate() {
+            later(&mut scene, free_gb * GB); // 15 h more at the third look, 14.5 h at the fifth
+            assert_eq!(scene.severity(SOON).is_some(), look_number >= 2, "look {look_number}");
+        }
+        let mut scene = run();
+        for (look_number, free_gb) in [430, 420, 410, 400].into_iter().enumerate() {
+            later(&mut scene, free_gb * GB); // 20 h more
+            assert_eq!(scene.severity(SOON).is_some(), look_number >= 3, "look {look_number}");
         }
     }
 
