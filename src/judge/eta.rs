@@ -66,10 +66,10 @@ pub fn step_time(context: &Context<'_>, memory: &Memory) -> Option<StepTime> {
 /// When a run that is under way ends; `None` where its total or its pace is not known.
 pub fn eta(context: &Context<'_>, memory: &Memory) -> Option<Eta> {
     let known = context.look.process.known().is_some();
-    let still = |syndrome: &&str| context.open.iter().any(|open| open.syndrome == **syndrome);
+    let stands_still = context.open.iter().any(|open| STANDING_STILL.contains(&open.syndrome.as_str()));
     if super::phase(context, memory) != super::Phase::Patrol
         || (known && context.living().is_none())
-        || STANDING_STILL.iter().any(|syndrome| still(&syndrome))
+        || stands_still
     {
         return None;
     }
@@ -128,6 +128,10 @@ mod tests {
         scene.with_context(|context| eta(context, &scene.memory))
     }
 
+    fn seconds(scene: &Scene) -> Option<f64> {
+        eta_of(scene).map(|eta| eta.seconds)
+    }
+
     /// A run of 1,000 steps with rows 10 s apart, at step 400.
     fn run() -> Scene {
         let mut scene = Scene::new();
@@ -154,7 +158,7 @@ mod tests {
             assert_eq!(eta_of(&scene), None, "patrol {patrol}");
             scene.row(patrol * 100, |row| row.time = None).patrol();
         }
-        assert_eq!(eta_of(&scene).unwrap().seconds, 1800.0, "300 s for 100 steps");
+        assert_eq!(seconds(&scene), Some(1800.0), "300 s for 100 steps");
     }
 
     #[test]
@@ -183,13 +187,13 @@ mod tests {
         scene.restart_in_log(1..3).patrol();
         assert_eq!(eta_of(&scene), None);
         scene.rows(3..11).patrol();
-        assert_eq!(eta_of(&scene).unwrap().seconds, 9900.0);
+        assert_eq!(seconds(&scene), Some(9900.0));
     }
 
     #[test]
     fn a_total_in_the_log_counts_unless_it_may_be_an_epochs() {
-        let table: &[(&[Option<f64>], Option<f64>, Option<f64>)] = &[
-            (&[None], None, Some(6000.0)),
+        let table = [
+            (&[None][..], None, Some(6000.0)),
             (&[Some(1.0)], None, None),
             (&[Some(1.0), Some(2.0)], None, Some(6000.0)),
             (&[Some(1.37)], None, Some(6000.0)),
@@ -205,12 +209,12 @@ mod tests {
                         row.values.set(Metric::Epoch, epoch);
                     }
                     if let Some(of) = of {
-                        row.values.set(Metric::TotalEpochs, *of);
+                        row.values.set(Metric::TotalEpochs, of);
                     }
                 });
             }
             scene.patrol();
-            assert_eq!(eta_of(&scene).map(|eta| eta.seconds), *expected, "{epochs:?} {of:?}");
+            assert_eq!(seconds(&scene), expected, "{epochs:?} {of:?}");
         }
     }
 
@@ -234,6 +238,6 @@ mod tests {
         scene.run.total_steps = None;
         scene.life().command = "python train.py --max_steps 1000".to_owned();
         scene.patrol();
-        assert_eq!(eta_of(&scene).unwrap().seconds, 6000.0);
+        assert_eq!(seconds(&scene), Some(6000.0));
     }
 }

@@ -5,7 +5,9 @@
 
 mod bad_config;
 mod bad_input;
+mod checkpoints;
 mod cron;
+mod disks;
 mod lifecycle;
 mod mistakes;
 mod numbers;

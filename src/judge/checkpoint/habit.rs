@@ -87,9 +87,9 @@ impl CheckpointMemory {
         self.seen.iter().find(|seen| seen.path == path)
     }
 
-    /// Whether it had another size at the previous look.
-    pub(super) fn size_changed(&self, checkpoint: &Checkpoint) -> bool {
-        self.seen(checkpoint).is_some_and(|seen| seen.bytes != checkpoint.bytes)
+    /// Whether it was smaller at the previous look.
+    pub(super) fn grew(&self, checkpoint: &Checkpoint) -> bool {
+        self.seen(checkpoint).is_some_and(|seen| seen.bytes < checkpoint.bytes)
     }
 
     /// The most that this path held in this attempt.

@@ -25,7 +25,7 @@ const UNKNOWN: &str = "checkpoint_unknown";
 const INTERVALS: f64 = 2.0;
 /// What was written this lately, seconds, is still being written: writers flush in bursts.
 const WRITING_S: f64 = 60.0;
-/// What also changed its size since the previous look is for this long: network file systems tell
+/// What also grew since the previous look is for this long: network file systems tell
 /// times late, and a writer that gathers shards pauses.
 const GROWING_S: f64 = 600.0;
 /// A checkpoint has less than this share of the one before it: a part of it is missing. Optimizers
@@ -150,7 +150,7 @@ impl<'a> Sorted<'a> {
 fn is_writing(context: &Context<'_>, memory: &CheckpointMemory, checkpoint: &Checkpoint) -> bool {
     let gone = context.look.process.known().is_some_and(|facts| matches!(facts.found, Found::Gone { .. }));
     let age_s = (context.now.wall - checkpoint.modified).as_seconds_f64();
-    !gone && (age_s < WRITING_S || (age_s < GROWING_S && memory.size_changed(checkpoint)))
+    !gone && (age_s < WRITING_S || (age_s < GROWING_S && memory.grew(checkpoint)))
 }
 
 /// Why a checkpoint is too small, compared with the one before it of its kind in this start of the
@@ -166,7 +166,7 @@ fn small(
     if let Some(before) = before {
         let before = Some(before).filter(ours).filter(|before| is_small(before.bytes))?;
         return Some(format!(
-            "it has {}, and {} before it {}",
+            "it has {}, the one before it, {}, {}",
             size(checkpoint.bytes),
             before.path.display(),
             size(before.bytes)

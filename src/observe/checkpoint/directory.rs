@@ -80,7 +80,93 @@ fn indexed(folder: &Path, names: &[&str]) -> Option<String> {
     let mut text = Vec::new();
     File::open(folder.join(index)).ok()?.take(INDEX_BYTES).read_to_end(&mut text).ok()?;
     let text = String::from_utf8_lossy(&text);
-    let is_shard = |word: &&str| word.ends_with(".safetensors") || word.ends_with(".bin");
+    let is_shard = |word: &&str| [".safetensors", ".bin"].iter().any(|suffix| word.ends_with(suffix));
     let missing = text.split('"').filter(is_shard).find(|word| !names.contains(word))?;
     Some(format!("{missing}, which {index} names, is missing"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::format::tests::zip;
+    use super::super::read;
+    use super::File;
+    use crate::config::CheckpointSpec;
+    use std::io::Write;
+
+    /// What is wrong with a checkpoint directory of these members: `name` or `name=content`.
+    fn fault_of(name: &str, members: &[&str]) -> Option<String> {
+        let dir = tempfile::tempdir().unwrap();
+        for member in members {
+            let (member, content) = member.split_once('=').unwrap_or((member, ""));
+            let path = dir.path().join(name).join(member);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            let bytes = match content {
+                "zip" => zip(b""),
+                "cut" => zip(b"")[..2000].to_vec(),
+                content => content.into(),
+            };
+            File::create(path).unwrap().write_all(&bytes).unwrap();
+        }
+        let found = read(Some(&CheckpointSpec { dir: dir.path().to_owned(), pattern: None }), None);
+        let facts = found.known().unwrap();
+        assert_eq!(facts.count, 1, "{name} is a checkpoint");
+        facts.newest[0].fault.clone()
+    }
+
+    #[test]
+    fn directories_lack_what_their_writers_add_last_or_their_names_promise() {
+        let index =
+            r#"model.safetensors.index.json={"weight_map": {"a": "x.safetensors", "b": "y.safetensors"}}"#;
+        let tensors = "x.safetensors=\u{2}\0\0\0\0\0\0\0{}";
+        let other = "y.safetensors=\u{2}\0\0\0\0\0\0\0{}";
+        let table: &[(&str, &[&str], Option<&str>)] = &[
+            // Hugging Face
+            ("checkpoint-500", &[index, tensors, other, "trainer_state.json={}"], None),
+            (
+                "checkpoint-500",
+                &[index, tensors],
+                Some("y.safetensors, which model.safetensors.index.json names"),
+            ),
+            ("checkpoint-500", &["model-00001-of-00002.bin=zip"], Some("1 of 2 files")),
+            ("checkpoint-500", &["model-00001-of-00002.bin=zip", "model-00002-of-00002.bin=zip"], None),
+            (
+                "checkpoint-500",
+                &["model.bin=zip", "optimizer.pt=cut"],
+                Some("optimizer.pt: the end of the zip"),
+            ),
+            ("checkpoint-500", &["model.bin=zip", "optimizer.pt=zip"], None),
+            // DeepSpeed, also within Hugging Face's
+            (
+                "global_step100",
+                &[
+                    "zero_pp_rank_0_mp_rank_00_optim_states.pt=zip",
+                    "zero_pp_rank_1_mp_rank_00_optim_states.pt=zip",
+                ],
+                None,
+            ),
+            (
+                "checkpoint-500",
+                &["config.json={}", "global_step500/bf16_zero_pp_rank_1_mp_rank_00_optim_states.pt=zip"],
+                Some("rank 0"),
+            ),
+            // FSDP and other users of torch.distributed.checkpoint
+            ("step_7", &["__0_0.distcp=x", "__2_0.distcp=x", ".metadata=x"], None),
+            ("step_7", &["__0_0.distcp=x", "__2_0.distcp=x"], Some(".metadata")),
+            // Orbax
+            (
+                "1000",
+                &["_CHECKPOINT_METADATA={}", "default/ocdbt.process_0/d/1=x", "default/manifest.ocdbt=x"],
+                None,
+            ),
+            ("1000", &["_CHECKPOINT_METADATA={}", "default/ocdbt.process_0/d/1=x"], Some("manifest.ocdbt")),
+        ];
+        for (name, members, expected) in table {
+            let found = fault_of(name, members);
+            let right = match (&found, expected) {
+                (Some(found), Some(expected)) => found.contains(expected),
+                (found, expected) => found.is_none() && expected.is_none(),
+            };
+            assert!(right, "{members:?}: {found:?}, expected {expected:?}");
+        }
+    }
 }

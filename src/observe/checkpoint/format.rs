@@ -86,19 +86,24 @@ impl Bytes {
                 break;
             }
         }
-        Ok(Some(match ends {
-            true => "its zip directory is not where the end record says".to_owned(),
-            false => "the end of the zip is missing (no end-of-central-directory record)".to_owned(),
-        }))
+        let why = if ends {
+            "its zip directory is not where the end record says"
+        } else {
+            "the end of the zip is missing (no end-of-central-directory record)"
+        };
+        Ok(Some(why.to_owned()))
     }
 
     /// Whether the end record that stands here names a central directory that is there.
     fn has_directory(&self, at: u64, record: &[u8]) -> io::Result<bool> {
-        let (Some(entries), Some(size), Some(offset)) =
-            (number(record, 10, 2), number(record, 12, 4), number(record, 16, 4))
+        let (Some(entries), Some(size), Some(offset), Some(comment)) =
+            (number(record, 10, 2), number(record, 12, 4), number(record, 16, 4), number(record, 20, 2))
         else {
             return Ok(false);
         };
+        if 22 + comment > record.len() as u64 {
+            return Ok(false);
+        }
         let (size, offset) = if size == ZIP64 || offset == ZIP64 {
             // The locator of the zip64 record stands right before this one.
             let locator = self.at(at.saturating_sub(20), 20)?;
@@ -187,3 +192,6 @@ fn last_offset(header: &[u8]) -> u64 {
     });
     ends.max().unwrap_or(0)
 }
+
+#[cfg(test)]
+pub(super) mod tests;

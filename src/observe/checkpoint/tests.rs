@@ -96,3 +96,19 @@ fn only_the_newest_are_kept() {
     assert_eq!((facts.count, facts.newest.len()), (50, 20));
     assert_eq!(names(dir.path(), &facts)[..2], ["epoch_0.pt", "epoch_1.pt"]);
 }
+
+#[test]
+fn a_bare_number_is_a_checkpoint_only_where_orbax_made_it_and_its_size_is_of_all_depths() {
+    let dir = tree(&["7/data", "8/_CHECKPOINT_METADATA", "8/default/d/array"]);
+    let facts = configured(dir.path(), None).known().cloned().unwrap();
+    assert_eq!(names(dir.path(), &facts), ["8"]);
+    assert_eq!(facts.newest[0].bytes, 20);
+}
+
+#[test]
+fn only_the_newest_two_are_looked_into() {
+    let dir = tree(&["epoch_3.pt", "epoch_2.pt", "epoch_1.pt"]);
+    let facts = configured(dir.path(), None).known().cloned().unwrap();
+    let looked: Vec<bool> = facts.newest.iter().map(|found| found.fault.is_some()).collect();
+    assert_eq!(looked, [true, true, false], "files of zeros");
+}
