@@ -75,3 +75,23 @@ fn the_alert_about_a_full_disk_is_written_onto_that_disk() {
     assert_eq!(alerts.matches("opened disk_low").count(), 1, "told once: {alerts}");
     assert_eq!(alerts.matches("resolved disk_low").count(), 1, "{alerts}");
 }
+
+#[test]
+fn a_quota_is_the_limit_where_it_is_narrower_than_the_disk_and_one_that_hangs_is_none() {
+    let quota = |body: &str| {
+        format!(
+            "umount disk && mount -t tmpfs -o size=32m,mode=755 nas:/scratch disk && mkdir disk/out bin || exit 98
+             cp train.log trainguard.yaml disk/ && printf '#!/bin/sh\n{body}\n' >bin/quota && chmod 755 bin/quota
+             PATH=$PWD/bin:$PATH patrol 1; cp 1.code disk/alerts.log"
+        )
+    };
+    let prelude = "cp disk/trainguard.yaml .\n";
+    let scene = on_a_tmpfs(&format!(
+        "{prelude}{}",
+        quota("echo Disk quotas for user ada:; echo nas:/scratch 9900 9000 10000 0 1 0 0 0")
+    ));
+    let said = message(&scene, 1, "disk_low").expect("100 KiB are left");
+    assert!(said.contains("of 10 MB of this user's quota free"), "{said}");
+    let scene = on_a_tmpfs(&format!("{prelude}{}", quota("exec sleep 60")));
+    assert_eq!((message(&scene, 1, "disk_low"), scene.read("1.code").trim()), (None, "0"));
+}

@@ -222,6 +222,7 @@ mod tests {
             free_bytes,
             inodes: 0,
             free_inodes: 0,
+            by_quota: false,
         };
         scene.look.disks = vec![Observation::Known(facts)];
     }

@@ -84,9 +84,10 @@ fn bytes(disk: &DiskFacts, minimum: u64, open: bool) -> Opinion {
     }
     let severity = if disk.free_bytes < limit / 2 { Severity::Critical } else { Severity::Warning };
     let message = format!(
-        "{} of {} free where the {} ({shown}), wanted {}",
+        "{} of {}{} free where the {} ({shown}), wanted {}",
         size(disk.free_bytes),
         size(disk.total_bytes),
+        if disk.by_quota { " of this user's quota" } else { "" },
         uses(&disk.purposes),
         size(limit),
     );

@@ -12,6 +12,7 @@ fn disk(total: u64, free: u64, purposes: &[Purpose]) -> DiskFacts {
         free_bytes: free,
         inodes: 1_000_000,
         free_inodes: 900_000,
+        by_quota: false,
     }
 }
 
