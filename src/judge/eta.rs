@@ -12,7 +12,7 @@ const TOTALS: &[&str] = &[
     "max_train_steps",
     "total_steps",
     "num_train_steps",
-    "num_steps",
+    "total_timesteps",
     "train_iters",
     "max_iters",
     "total_iters",
@@ -69,6 +69,7 @@ pub fn eta(context: &Context<'_>, memory: &Memory) -> Option<Eta> {
     let stands_still = context.open.iter().any(|open| STANDING_STILL.contains(&open.syndrome.as_str()));
     if super::phase(context, memory) != super::Phase::Patrol
         || (known && context.living().is_none())
+        || context.last_look
         || stands_still
     {
         return None;

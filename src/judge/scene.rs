@@ -197,7 +197,7 @@ impl Scene {
                 path: format!("/ckpt/{age}.pt").into(),
                 modified: self.clock.wall - TimeDelta::seconds(*age),
                 bytes: 1_000,
-                inode: 1,
+                inode: *age as u64,
                 fault: None,
             })
             .collect();
@@ -206,6 +206,7 @@ impl Scene {
             dir: "/ckpt".into(),
             configured,
             newest,
+            unfinished: None,
             count,
             cut: false,
         });

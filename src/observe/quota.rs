@@ -38,7 +38,7 @@ pub fn command() -> Option<PathBuf> {
     dirs.map(|dir| dir.join("quota")).find(|command| command.is_file())
 }
 
-/// Asks. No answer is no quota. May take [`PATIENCE`].
+/// Asks. No answer within 2 s is no quota.
 pub fn read() -> Observation<Vec<QuotaFacts>> {
     let said = command().and_then(ask).unwrap_or_default();
     let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();

@@ -102,7 +102,12 @@ impl CheckpointMemory {
     /// there; only a file that is truncated and written again under the same inode needs none.
     pub(super) fn next_bytes(&self, settled: &[&Checkpoint]) -> Option<u64> {
         let mut sizes: Vec<(DateTime<Utc>, u64)> = Vec::new();
+        let mut counted = BTreeSet::new();
         for one in settled {
+            // `latest.pt` may be a link to another one.
+            if one.inode != 0 && !counted.insert(one.inode) {
+                continue;
+            }
             let bytes = if self.in_place.contains(&hash(&one.path)) { 0 } else { one.bytes };
             let enough = sizes.len() >= SIZES;
             match sizes.last_mut() {

@@ -37,7 +37,7 @@ const SMALLER: f64 = 0.5;
 pub struct Standing {
     /// The newest that is whole.
     pub whole: Option<Checkpoint>,
-    /// A newer one is being written.
+    /// A newer one is being written, under its own name or a temporary one.
     pub writing: bool,
     /// Bytes that the next one takes from the free space; `None` where no habit is known.
     pub next_bytes: Option<u64>,
@@ -112,7 +112,7 @@ pub fn check(context: &Context<'_>, memory: &mut Memory) -> Vec<Opinion> {
 
 /// The checkpoints of one look, told apart.
 struct Sorted<'a> {
-    /// The newest is being written.
+    /// One is being written.
     writing: bool,
     /// Those that are not, and in which nothing wrong was found, newest first.
     settled: Vec<&'a Checkpoint>,
@@ -125,7 +125,8 @@ struct Sorted<'a> {
 impl<'a> Sorted<'a> {
     fn of(context: &Context<'_>, memory: &CheckpointMemory, facts: &'a CheckpointFacts) -> Self {
         let is_writing = |checkpoint: &Checkpoint| is_writing(context, memory, checkpoint);
-        let writing = facts.newest.first().is_some_and(&is_writing);
+        let unfinished = facts.unfinished.is_some_and(|time| is_fresh(context, time, WRITING_S));
+        let writing = unfinished || facts.newest.first().is_some_and(&is_writing);
         let all: Vec<&Checkpoint> = facts.newest.iter().filter(|one| !is_writing(one)).collect();
         let (mut settled, mut broken): (Vec<&Checkpoint>, _) = (Vec::new(), None);
         for (index, checkpoint) in all.iter().enumerate() {
@@ -148,9 +149,15 @@ impl<'a> Sorted<'a> {
 
 /// Whether a checkpoint is still being written; one whose writer is gone is not.
 fn is_writing(context: &Context<'_>, memory: &CheckpointMemory, checkpoint: &Checkpoint) -> bool {
+    is_fresh(context, checkpoint.modified, WRITING_S)
+        || (memory.grew(checkpoint) && is_fresh(context, checkpoint.modified, GROWING_S))
+}
+
+/// Whether something was written so lately, seconds, by a run whose process may live. A file server's
+/// clock may be ahead.
+fn is_fresh(context: &Context<'_>, modified: DateTime<Utc>, within_s: f64) -> bool {
     let gone = context.look.process.known().is_some_and(|facts| matches!(facts.found, Found::Gone { .. }));
-    let age_s = (context.now.wall - checkpoint.modified).as_seconds_f64();
-    !gone && (age_s < WRITING_S || (age_s < GROWING_S && memory.grew(checkpoint)))
+    !gone && (-GROWING_S..within_s).contains(&(context.now.wall - modified).as_seconds_f64())
 }
 
 /// Why a checkpoint is too small, compared with the one before it of its kind in this start of the

@@ -24,6 +24,9 @@ pub struct CheckpointFacts {
     pub newest: Vec<Checkpoint>,
     /// How many there are.
     pub count: usize,
+    /// When a file or directory that is being written under a temporary name was last written.
+    #[serde(default)]
+    pub unfinished: Option<DateTime<Utc>>,
     /// The directory has more entries than are looked at ([`ENTRIES`]), so the newest may be missing.
     pub cut: bool,
 }
@@ -78,7 +81,10 @@ const BIN_WORDS: &[&str] = &["model", "ckpt", "pytorch"];
 const STEP_PREFIXES: &[&str] = &["checkpoint", "global_step", "step", "epoch", "iter", "ckpt"];
 
 /// Marks of files that are being written; a rename makes them checkpoints.
-const TEMPORARY_SUFFIXES: &[&str] = &[".tmp", ".temp", ".part", ".partial", ".incomplete", ".lock"];
+const TEMPORARY_SUFFIXES: &[&str] = &[".tmp", ".temp", ".part", ".partial", ".incomplete", LOCK];
+
+/// A lock is not finished either, and becomes nothing.
+const LOCK: &str = ".lock";
 
 /// Looks for checkpoints: in the configured directory, else in the log's and those below it that
 /// are named like one. Without a configured directory and without a find there are none.
@@ -121,6 +127,7 @@ pub fn read(spec: Option<&CheckpointSpec>, log: Option<&Path>) -> Observation<Ch
 struct Search {
     found: Vec<Checkpoint>,
     below: Vec<PathBuf>,
+    unfinished: Option<DateTime<Utc>>,
     entries: usize,
 }
 
@@ -140,6 +147,9 @@ impl Search {
             }
             let name = entry.file_name().to_string_lossy().to_lowercase();
             if is_temporary(&name) {
+                if becomes_checkpoint(&name) {
+                    self.note_unfinished(&entry);
+                }
                 continue;
             }
             let looks = match pattern {
@@ -167,6 +177,14 @@ impl Search {
             }
         }
         Ok(())
+    }
+
+    fn note_unfinished(&mut self, entry: &DirEntry) {
+        if let Ok(metadata) = entry.metadata()
+            && let Some(found) = self.checkpoint(entry, &metadata)
+        {
+            self.unfinished = self.unfinished.max(Some(found.modified));
+        }
     }
 
     /// A file as it is; a directory with the newest time and the sum of its members.
@@ -240,7 +258,14 @@ impl Search {
             Some(parent) if !configured => parent.to_owned(),
             _ => PathBuf::from(dir.to_string_lossy().into_owned()),
         };
-        CheckpointFacts { dir, configured, newest, count, cut: self.entries > ENTRIES }
+        CheckpointFacts {
+            dir,
+            configured,
+            newest,
+            unfinished: self.unfinished,
+            count,
+            cut: self.entries > ENTRIES,
+        }
     }
 }
 
@@ -254,6 +279,12 @@ fn is_temporary(name: &str) -> bool {
         || name.contains("-tmp-") // Orbax: 1000.orbax-checkpoint-tmp-1712…
         || name.contains(".tmp-")
         || TEMPORARY_SUFFIXES.iter().any(|suffix| name.ends_with(suffix))
+}
+
+/// Whether a temporary name is that of a checkpoint to be. Hidden ones and locks are anybody's.
+fn becomes_checkpoint(name: &str) -> bool {
+    let names = SUFFIXES.iter().chain(STEP_PREFIXES);
+    !name.starts_with('.') && !name.ends_with(LOCK) && names.into_iter().any(|part| name.contains(part))
 }
 
 fn is_number(name: &str) -> bool {

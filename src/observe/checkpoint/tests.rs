@@ -28,6 +28,8 @@ fn configured(dir: &Path, pattern: Option<&str>) -> Observation<CheckpointFacts>
 #[test]
 fn what_is_being_written_is_no_checkpoint() {
     let dir = tree(&[
+        ".state/model.pt",
+        "checkpoint.lock",
         "new.pt.tmp",
         ".hidden.pt",
         "~a.pt",
@@ -44,6 +46,7 @@ fn what_is_being_written_is_no_checkpoint() {
     let facts = configured(dir.path(), None).known().cloned().unwrap();
     assert_eq!(names(dir.path(), &facts), ["last.ckpt", "pytorch_model.bin"]);
     assert_eq!((facts.count, facts.cut, facts.configured), (2, false, true));
+    assert_eq!(facts.unfinished.unwrap().timestamp(), 500_000 * 3600 - 120, "new.pt.tmp");
 }
 
 #[test]
