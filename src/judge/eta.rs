@@ -81,13 +81,8 @@ pub fn eta(context: &Context<'_>, memory: &Memory) -> Option<Eta> {
     if left <= 0.0 || seconds(time.high_s) > SECONDS_MOST {
         return None;
     }
-    let at = context.now.wall.checked_add_signed(TimeDelta::seconds(seconds(time.median_s) as i64))?;
-    Some(Eta {
-        seconds: seconds(time.median_s),
-        low_s: seconds(time.low_s),
-        high_s: seconds(time.high_s),
-        at,
-    })
+    let at = context.now.wall.checked_add_signed(TimeDelta::seconds(seconds(time.usual_s) as i64))?;
+    Some(Eta { seconds: seconds(time.usual_s), low_s: seconds(time.low_s), high_s: seconds(time.high_s), at })
 }
 
 /// Steps that the run is to make: the config's word, else the log's, else the command line's.

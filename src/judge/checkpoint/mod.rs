@@ -260,7 +260,7 @@ fn cost(context: &Context<'_>, memory: &Memory, whole: Option<&Checkpoint>, bega
     let made = numbers.max_step.zip(numbers.first_step).map(|(last, first)| last - first);
     let steps = eta::step_time(context, memory)
         .zip(made)
-        .map(|(time, made)| (seconds / time.median_s).min(made).round())
+        .map(|(time, made)| (seconds / time.usual_s).min(made).round())
         .filter(|steps| *steps > 0.0);
     Cost { seconds, steps }
 }
