@@ -1,6 +1,7 @@
 //! The verdict as data: `trainguard/report/1`, whose JSON Schema is `docs/report.schema.json`.
 
 use crate::finding::{Finding, Severity, Standing};
+use crate::judge::eta::Eta;
 use chrono::{DateTime, Utc};
 use serde::{Serialize, Serializer};
 use std::collections::BTreeMap;
@@ -42,13 +43,15 @@ pub struct RunReport {
     /// Steps that it is to make.
     #[serde(serialize_with = "number")]
     pub total_steps: Option<f64>,
+    /// When it ends; only for a run under way whose total and pace are known.
+    pub eta: Option<Eta>,
     /// The latest value of each metric; non-finite ones are `"NaN"`, `"Infinity"`, `"-Infinity"`.
     pub metrics: BTreeMap<&'static str, Number>,
     /// The least training loss so far and its step.
     pub best_loss: Option<Best>,
     /// The log, where the run has one.
     pub log: Option<LogReport>,
-    /// The newest checkpoint.
+    /// The newest whole checkpoint, else the newest.
     pub checkpoint: Option<CheckpointReport>,
     /// The process.
     pub process: Option<ProcessReport>,
@@ -92,7 +95,7 @@ pub struct LogReport {
     pub backlog: u64,
 }
 
-/// The newest checkpoint.
+/// The newest whole checkpoint.
 #[derive(Debug, Clone, Serialize)]
 pub struct CheckpointReport {
     /// Its path.
@@ -101,6 +104,13 @@ pub struct CheckpointReport {
     pub age_s: f64,
     /// Its size.
     pub bytes: u64,
+    /// A newer one is being written.
+    pub writing: bool,
+    /// Seconds of work that a crash now costs; none where the run is over or does not save here.
+    pub crash_costs_s: Option<f64>,
+    /// The same in steps, by the run's own pace.
+    #[serde(serialize_with = "number")]
+    pub crash_costs_steps: Option<f64>,
 }
 
 /// The process.
@@ -155,6 +165,7 @@ impl RunReport {
             attempt: 0,
             step: None,
             total_steps: None,
+            eta: None,
             metrics: BTreeMap::new(),
             best_loss: None,
             log: None,

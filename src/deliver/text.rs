@@ -1,8 +1,9 @@
 //! The verdict for people: the first line says it all, at most 20 lines follow.
 
-use super::report::{Report, RunReport};
+use super::report::{CheckpointReport, Report, RunReport};
 use crate::decide::{Alert, Transition};
 use crate::finding::{Finding, Occurrence, Severity, Standing};
+use crate::judge::checkpoint::Cost;
 use crate::judge::say::{plain, span};
 use crate::metrics::text::clean::is_command;
 use chrono::{DateTime, Utc};
@@ -110,6 +111,11 @@ fn first_line(run: &RunReport, style: Style) -> String {
         }
     }
     let _ = write!(text, ": {}", headline(run));
+    if let Some(eta) = &run.eta {
+        let (low, high) = (span(eta.low_s), span(eta.high_s));
+        let spread = if low == high { String::new() } else { format!(" ({low} to {high})") };
+        let _ = write!(text, ", eta {}{spread}", span(eta.seconds));
+    }
     let changes = changes(run);
     if !changes.is_empty() {
         let _ = write!(text, " | {changes}");
@@ -210,6 +216,14 @@ fn details(lines: &mut Vec<String>, run: &RunReport, now: DateTime<Utc>) {
             evidence(lines, finding);
         }
     }
+    lines.extend(run.checkpoint.as_ref().and_then(checkpoint));
+}
+
+/// What there is to go back to, and what that costs.
+fn checkpoint(checkpoint: &CheckpointReport) -> Option<String> {
+    let cost = Cost { seconds: checkpoint.crash_costs_s?, steps: checkpoint.crash_costs_steps };
+    let writing = if checkpoint.writing { ", a newer one is being written" } else { "" };
+    Some(format!("  checkpoint {}: {}{writing}", one_line(&checkpoint.path), cost.sentence()))
 }
 
 /// Whether a finding may stand in the first line: what counts and is more than a hint.

@@ -6,6 +6,7 @@
 pub mod attempt;
 pub mod checkpoint;
 pub mod disk;
+pub mod eta;
 pub mod guard;
 pub mod log;
 pub mod nan;
@@ -98,8 +99,9 @@ pub const CHECKS: &[Check] = &[
     Check { name: nan::NAME, judge: nan::check },
     Check { name: silence::NAME, judge: silence::check },
     Check { name: log::NAME, judge: log::check },
-    Check { name: disk::NAME, judge: disk::check },
+    // The disk check asks what the next checkpoint needs.
     Check { name: checkpoint::NAME, judge: checkpoint::check },
+    Check { name: disk::NAME, judge: disk::check },
     Check { name: plateau::NAME, judge: plateau::check },
     Check { name: guard::NAME, judge: guard::check },
 ];
@@ -129,6 +131,10 @@ pub struct Memory {
     pub plateau: plateau::PlateauMemory,
     /// Checkpoints.
     pub checkpoint: checkpoint::CheckpointMemory,
+    /// Steps between patrols.
+    pub eta: eta::EtaMemory,
+    /// Free space between patrols.
+    pub disk: disk::DiskMemory,
 }
 
 impl Memory {
@@ -154,6 +160,7 @@ impl Memory {
 pub fn judge(context: &Context<'_>, memory: &mut Memory) -> Vec<Opinion> {
     attempt::follow(context, memory);
     silence::follow(context, memory);
+    eta::follow(context, memory);
     let mut opinions: Vec<Opinion> = CHECKS.iter().flat_map(|check| (check.judge)(context, memory)).collect();
     if memory.ended_by_operator() {
         // What the log still says as it is torn down is no news, and what is open of it is over.

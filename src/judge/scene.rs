@@ -196,7 +196,9 @@ impl Scene {
             .map(|age| Checkpoint {
                 path: format!("/ckpt/{age}.pt").into(),
                 modified: self.clock.wall - TimeDelta::seconds(*age),
-                bytes: 1,
+                bytes: 1_000,
+                inode: *age as u64,
+                fault: None,
             })
             .collect();
         let count = newest.len();
@@ -204,6 +206,7 @@ impl Scene {
             dir: "/ckpt".into(),
             configured,
             newest,
+            unfinished: None,
             count,
             cut: false,
         });
@@ -247,7 +250,8 @@ impl Scene {
         self.later(300)
     }
 
-    pub(crate) fn phase(&self) -> &'static str {
+    /// What the scene is now, as checks see it.
+    pub(crate) fn with_context<T>(&self, look: impl FnOnce(&Context<'_>) -> T) -> T {
         let context = Context {
             config: &self.config,
             run: &self.run,
@@ -257,7 +261,11 @@ impl Scene {
             last_look: self.last_look,
             open: &self.open,
         };
-        phase(&context, &self.memory).word()
+        look(&context)
+    }
+
+    pub(crate) fn phase(&self) -> &'static str {
+        self.with_context(|context| phase(context, &self.memory).word())
     }
 
     /// The claims of the last patrol.

@@ -35,6 +35,9 @@ pub struct DiskFacts {
     pub inodes: u64,
     /// Free inodes.
     pub free_inodes: u64,
+    /// Size and free space are those of this user's quota, which is narrower than the disk.
+    #[serde(default)]
+    pub by_quota: bool,
 }
 
 /// Asks the file system of a path, or of its nearest ancestor that exists: a checkpoint directory
@@ -70,6 +73,7 @@ pub fn read(path: &Path, purpose: Purpose) -> Observation<DiskFacts> {
             free_bytes: space.f_bavail.saturating_mul(space.f_frsize),
             inodes: space.f_files,
             free_inodes: space.f_favail,
+            by_quota: false,
         }),
         Err(error) => Observation::Failed { why: format!("statvfs {}: {error}", at.display()) },
     }

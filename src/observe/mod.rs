@@ -10,6 +10,7 @@ pub mod guard;
 pub mod log;
 pub mod probe;
 pub mod process;
+pub mod quota;
 
 /// What a source answers. 'There is none', 'it could not be looked at' and a fact are three
 /// different things, and the second is never the same as well.

@@ -5,8 +5,10 @@
 
 mod bad_config;
 mod bad_input;
+mod checkpoints;
 mod crash;
 mod cron;
+mod disks;
 mod fixtures;
 mod histories;
 mod lifecycle;

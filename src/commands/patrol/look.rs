@@ -9,6 +9,7 @@ use crate::observe::guard::GuardFacts;
 use crate::observe::log::{self, Limits, LogFacts};
 use crate::observe::probe::{Answer, Answers, DEADLINE, Question};
 use crate::observe::process::{Found, ProcessFacts};
+use crate::observe::quota;
 use crate::observe::{Look, Observation};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -43,6 +44,7 @@ pub(super) fn questions(held: &Held<'_>, config: &Config, keeps: bool) -> Vec<Qu
         questions.push(Question::disk(&checkpoints.dir, Purpose::Checkpoints));
     }
     questions.push(Question::checkpoints(run.checkpoints.as_ref(), run.log.as_deref()));
+    questions.extend(Question::quota());
     if keeps {
         questions.push(Question::disk(&config.state_dir, Purpose::State));
     }
@@ -75,15 +77,18 @@ pub(super) fn look(
         stuck: Vec::new(),
     };
     let mut log_answers = Observation::Absent;
+    let mut quotas = Observation::Absent;
     for answer in answers.answers.get(held.asked.clone()).unwrap_or_default() {
         match answer.clone() {
             Answer::Log(observation) => log_answers = observation,
             Answer::Disk(observation) => look.disks.push(observation),
             Answer::Checkpoints(observation) => look.checkpoints = observation,
             Answer::Process(observation) => look.process = observation,
+            Answer::Quota(observation) => quotas = observation,
         }
     }
     look.disks = disk::merge(look.disks);
+    quota::limit(&mut look.disks, quotas.known().map_or(&[], Vec::as_slice));
     look.stuck = answers.stuck.iter().filter(|stuck| held.asks(&stuck.what)).cloned().collect();
     held.state.stuck.clone_from(&look.stuck);
     let Some(path) = &run.log else {

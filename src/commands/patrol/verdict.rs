@@ -4,7 +4,7 @@ use crate::decide::Decision;
 use crate::deliver::health::stamp;
 use crate::deliver::report::{Best, CheckpointReport, LogReport, Number, ProcessReport, RunReport};
 use crate::finding::{Finding, Standing};
-use crate::judge::Context;
+use crate::judge::{Context, eta};
 use crate::observe::Observation;
 use crate::observe::process::Found;
 use crate::persist::state::State;
@@ -28,10 +28,11 @@ pub(super) fn report(context: &Context<'_>, state: &State, decision: &Decision) 
         attempt: state.memory.attempt,
         step: numbers.printed_step(),
         total_steps: numbers.total(context.run.total_steps),
+        eta: eta::eta(context, &state.memory),
         metrics: numbers.latest.iter().map(|(metric, value)| (metric.name(), Number(value))).collect(),
         best_loss: numbers.best.as_ref().map(|best| Best { value: Number(best.loss), step: best.step }),
         log: context.run.log.as_ref().map(|path| log(context, &path.to_string_lossy())),
-        checkpoint: checkpoint(context),
+        checkpoint: checkpoint(context, state),
         process: process(context),
         since_last_s: context.previous.map(|previous| (now - previous.wall).as_seconds_f64()),
         expected_s: configured,
@@ -53,12 +54,18 @@ fn log(context: &Context<'_>, path: &str) -> LogReport {
     }
 }
 
-fn checkpoint(context: &Context<'_>) -> Option<CheckpointReport> {
-    let newest = context.look.checkpoints.known()?.newest.first()?;
+fn checkpoint(context: &Context<'_>, state: &State) -> Option<CheckpointReport> {
+    let standing = state.memory.checkpoint.standing.as_ref();
+    let whole = standing.and_then(|standing| standing.whole.as_ref());
+    let newest = whole.or(context.look.checkpoints.known()?.newest.first())?;
+    let cost = standing.and_then(|standing| standing.cost);
     Some(CheckpointReport {
         path: newest.path.to_string_lossy().into_owned(),
         age_s: (context.now.wall - newest.modified).as_seconds_f64(),
         bytes: newest.bytes,
+        writing: standing.is_some_and(|standing| standing.writing),
+        crash_costs_s: cost.map(|cost| cost.seconds.round()),
+        crash_costs_steps: cost.and_then(|cost| cost.steps),
     })
 }
 
@@ -94,6 +101,7 @@ pub(super) fn health(report: &RunReport, now: DateTime<Utc>) -> Value {
         "attempt": report.attempt,
         "step": report.step.map(Number),
         "total_steps": report.total_steps.map(Number),
+        "eta_s": report.eta.map(|eta| Number(eta.seconds)),
         "loss": {
             "latest": report.metrics.get("loss"),
             "best": report.best_loss.map(|best| best.value),

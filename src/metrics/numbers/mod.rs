@@ -6,6 +6,7 @@
 pub mod curve;
 pub mod nonfinite;
 pub mod pace;
+pub mod steps;
 
 use super::{METRICS, Metric, Row, Values};
 use curve::Curve;
@@ -13,6 +14,7 @@ use nonfinite::{Bad, NonFinite, Spot};
 use pace::Pace;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use steps::Steps;
 
 /// Log files other than the lead's whose non-finite rows are kept apart; a run with more bad ranks
 /// than this is as bad as one with so many.
@@ -41,6 +43,9 @@ pub struct Numbers {
     /// The printed step fell back within the attempt while the global step rose: it counts within
     /// an epoch, and so does the printed total.
     pub step_restarts: bool,
+    /// The printed step rose from one epoch to the next: it counts through the run, and so does the
+    /// printed total.
+    pub step_goes_on: bool,
     /// Steps that the run is to make, as the log last said.
     pub total_steps: Option<f64>,
     /// The latest canonical values; each from the last row that had it.
@@ -65,6 +70,8 @@ pub struct Numbers {
     pub curve: Curve,
     /// Intervals between rows by the log's own times.
     pub pace: Pace,
+    /// Steps by the log's own times.
+    pub steps: Steps,
 }
 
 /// The least loss.
@@ -104,6 +111,8 @@ impl Numbers {
                 && printed.is_some()
             {
                 self.step_restarts = true;
+            } else if self.enters_epoch(row) && printed > self.latest.get(Metric::Step) {
+                self.step_goes_on = true;
             }
             self.first_step = self.first_step.or(Some(step));
             self.last_step = Some(step);
@@ -131,7 +140,16 @@ impl Numbers {
         }
         if let Some(time) = row.time {
             self.pace.push(time);
+            if let Some(step) = step {
+                self.steps.push(time.timestamp_millis() as f64 / 1e3, step);
+            }
         }
+    }
+
+    /// Whether a row is of a later epoch than the one before.
+    fn enters_epoch(&self, row: &Row) -> bool {
+        let (now, before) = (row.values.get(Metric::Epoch), self.latest.get(Metric::Epoch));
+        now.zip(before).is_some_and(|(now, before)| now.floor() > before.floor())
     }
 
     /// Takes a row of another rank's file: its non-finite values and its progress count, nothing else.
@@ -170,10 +188,11 @@ impl Numbers {
         self.attempt_rows = 0;
         self.step_rows = 0;
         (self.first_step, self.last_step, self.max_step) = (None, None, None);
-        self.step_restarts = false;
+        (self.step_restarts, self.step_goes_on) = (false, false);
         self.total_steps = None;
         self.nonfinite.streak = None;
         self.pace = Pace::default();
+        self.steps = Steps::default();
         self.latest.clear();
         self.curve.fall_back_to(step.unwrap_or(0.0));
         if self.curve.bins.is_empty() {
@@ -206,6 +225,20 @@ impl Numbers {
             None if self.step_restarts => None,
             None => self.total_steps,
         }
+    }
+
+    /// The same for the run as a whole: a total that may be an epoch's is none, or is multiplied by
+    /// the epochs where it surely is.
+    pub fn total_of_run(&self, configured: Option<u64>) -> Option<f64> {
+        let (epoch, epochs) = (self.latest.get(Metric::Epoch), self.latest.get(Metric::TotalEpochs));
+        if configured.is_none() && self.step_restarts {
+            return Some(self.total_steps? * epochs?);
+        }
+        // In the first epoch `50/500` may be either, but a fraction of an epoch is printed beside the
+        // whole run's steps.
+        let of_run =
+            epochs == Some(1.0) || self.step_goes_on || epoch.is_none_or(|epoch| epoch.fract() != 0.0);
+        self.total(configured).filter(|_| configured.is_some() || of_run)
     }
 
     /// How much of the run is done, 0–1, where its total is known.

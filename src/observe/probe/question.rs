@@ -5,6 +5,7 @@ use crate::observe::Observation;
 use crate::observe::checkpoint::{self, CheckpointFacts};
 use crate::observe::disk::{self, DiskFacts, Purpose};
 use crate::observe::process::{self, Identity, ProcessFacts};
+use crate::observe::quota::{self, QuotaFacts};
 use serde::{Deserialize, Serialize};
 use std::ffi::OsString;
 use std::io::Read;
@@ -20,6 +21,7 @@ pub enum Question {
     Pid(i32, Option<Identity>),
     PidFile(OsString, Option<Identity>),
     Match(String, Option<Identity>),
+    Quota,
 }
 
 /// An answer. A question without one is answered by `Failed` in its kind.
@@ -33,6 +35,8 @@ pub enum Answer {
     Checkpoints(Observation<CheckpointFacts>),
     /// The process.
     Process(Observation<ProcessFacts>),
+    /// The user's quotas.
+    Quota(Observation<Vec<QuotaFacts>>),
 }
 
 impl Question {
@@ -65,6 +69,11 @@ impl Question {
         }
     }
 
+    /// What this user may use; asked only where the command is there.
+    pub fn quota() -> Option<Self> {
+        quota::command().map(|_| Self::Quota)
+    }
+
     /// What is asked, for people and as the key of what is stuck.
     pub fn what(&self) -> String {
         let shown = |path: &OsString| path.to_string_lossy().into_owned();
@@ -77,6 +86,7 @@ impl Question {
             Self::Pid(pid, _) => format!("process {pid}"),
             Self::PidFile(path, _) => format!("process of {}", shown(path)),
             Self::Match(regex, _) => format!("process matching /{regex}/"),
+            Self::Quota => "quota".to_owned(),
         }
     }
 
@@ -90,6 +100,7 @@ impl Question {
             Self::Pid(..) | Self::PidFile(..) | Self::Match(..) => {
                 Answer::Process(Observation::Failed { why })
             }
+            Self::Quota => Answer::Quota(Observation::Failed { why }),
         }
     }
 
@@ -119,6 +130,7 @@ impl Question {
             Self::Match(regex, known) => {
                 Answer::Process(process::read(&ProcessSpec::Match(regex), known.as_ref()))
             }
+            Self::Quota => Answer::Quota(quota::read()),
         }
     }
 }

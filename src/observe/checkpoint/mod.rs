@@ -1,11 +1,16 @@
-//! The run's checkpoints: which there are and how old.
+//! The run's checkpoints: which there are, how old, and whether the newest are what they claim to be.
+
+mod directory;
+mod format;
 
 use super::Observation;
 use crate::config::CheckpointSpec;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::fs::{DirEntry, Metadata};
 use std::io::ErrorKind;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// The checkpoints of a directory.
@@ -19,6 +24,9 @@ pub struct CheckpointFacts {
     pub newest: Vec<Checkpoint>,
     /// How many there are.
     pub count: usize,
+    /// When a file or directory that is being written under a temporary name was last written.
+    #[serde(default)]
+    pub unfinished: Option<DateTime<Utc>>,
     /// The directory has more entries than are looked at ([`ENTRIES`]), so the newest may be missing.
     pub cut: bool,
 }
@@ -30,8 +38,14 @@ pub struct Checkpoint {
     pub path: PathBuf,
     /// When it was last written (a directory: its newest member).
     pub modified: DateTime<Utc>,
-    /// Its size, bytes (a directory: of its direct members).
+    /// Its size, bytes (a directory: of all its members).
     pub bytes: u64,
+    /// The inode of a file: one that is written in place keeps it. 0 for a directory.
+    #[serde(default)]
+    pub inode: u64,
+    /// What is wrong with it inside, where that was looked for (the newest [`LOOKED_INTO`]) and found.
+    #[serde(default)]
+    pub fault: Option<String>,
 }
 
 /// Entries that one patrol looks at, over all directories: some 50 ms on a local disk.
@@ -39,6 +53,16 @@ pub const ENTRIES: usize = 10_000;
 
 /// Checkpoints that are kept: enough for a run's usual interval.
 const NEWEST: usize = 20;
+
+/// Checkpoints whose inside is looked at, newest first: the one that a restart takes, and the one
+/// before it where that one is being written.
+pub const LOOKED_INTO: usize = 2;
+
+/// Directories within a checkpoint directory: Orbax nests three.
+const DEPTH: usize = 4;
+
+/// Orbax names its checkpoints by the bare step and puts this into them.
+const ORBAX: &str = "_CHECKPOINT_METADATA";
 
 /// What directories beside a log are called where checkpoints are looked for without being told.
 const DIRECTORY_WORDS: &[&str] = &["checkpoint", "ckpt", "weights", "snapshots"];
@@ -57,7 +81,10 @@ const BIN_WORDS: &[&str] = &["model", "ckpt", "pytorch"];
 const STEP_PREFIXES: &[&str] = &["checkpoint", "global_step", "step", "epoch", "iter", "ckpt"];
 
 /// Marks of files that are being written; a rename makes them checkpoints.
-const TEMPORARY_SUFFIXES: &[&str] = &[".tmp", ".temp", ".part", ".partial", ".incomplete", ".lock"];
+const TEMPORARY_SUFFIXES: &[&str] = &[".tmp", ".temp", ".part", ".partial", ".incomplete", LOCK];
+
+/// A lock is not finished either, and becomes nothing.
+const LOCK: &str = ".lock";
 
 /// Looks for checkpoints: in the configured directory, else in the log's and those below it that
 /// are named like one. Without a configured directory and without a find there are none.
@@ -100,6 +127,7 @@ pub fn read(spec: Option<&CheckpointSpec>, log: Option<&Path>) -> Observation<Ch
 struct Search {
     found: Vec<Checkpoint>,
     below: Vec<PathBuf>,
+    unfinished: Option<DateTime<Utc>>,
     entries: usize,
 }
 
@@ -119,11 +147,19 @@ impl Search {
             }
             let name = entry.file_name().to_string_lossy().to_lowercase();
             if is_temporary(&name) {
+                if becomes_checkpoint(&name) {
+                    self.note_unfinished(&entry);
+                }
                 continue;
             }
             let looks = match pattern {
                 Some(pattern) => pattern.matches(&entry.file_name().to_string_lossy()),
-                None => is_checkpoint_file(&name) || is_step_directory(&name),
+                // Bare numbers are everywhere but where checkpoints are.
+                None => {
+                    is_checkpoint_file(&name)
+                        || is_step_directory(&name)
+                        || (!note_below && is_number(&name) && entry.path().join(ORBAX).exists())
+                }
             };
             let below = note_below && DIRECTORY_WORDS.iter().any(|word| name.contains(word));
             if !looks && !below {
@@ -143,44 +179,93 @@ impl Search {
         Ok(())
     }
 
-    /// A file as it is; a directory with the newest time and the sum of its direct members.
+    fn note_unfinished(&mut self, entry: &DirEntry) {
+        if let Ok(metadata) = entry.metadata()
+            && let Some(found) = self.checkpoint(entry, &metadata)
+        {
+            self.unfinished = self.unfinished.max(Some(found.modified));
+        }
+    }
+
+    /// A file as it is; a directory with the newest time and the sum of its members.
     fn checkpoint(&mut self, entry: &DirEntry, metadata: &Metadata) -> Option<Checkpoint> {
-        let mut modified = metadata.modified().ok()?;
-        let mut bytes = metadata.len();
+        let mut found = Checkpoint {
+            path: entry.path(),
+            modified: metadata.modified().ok()?.into(),
+            bytes: metadata.len(),
+            inode: metadata.ino(),
+            fault: None,
+        };
         if metadata.is_dir() {
-            bytes = 0;
-            let mut members = 0_usize;
-            for member in std::fs::read_dir(entry.path()).ok()?.flatten() {
+            (found.bytes, found.inode) = (0, 0);
+            let mut newest = None;
+            for (_, metadata) in self.members(&entry.path()) {
+                if metadata.is_file() {
+                    found.bytes = found.bytes.saturating_add(metadata.len());
+                    newest = newest.max(metadata.modified().ok());
+                }
+            }
+            found.modified = newest?.into();
+        }
+        Some(found)
+    }
+
+    /// All members below a directory, by their paths in it.
+    fn members(&mut self, dir: &Path) -> Vec<(String, Metadata)> {
+        let mut members = Vec::new();
+        let mut below = vec![(PathBuf::new(), 0)];
+        while let Some((folder, depth)) = below.pop() {
+            let Ok(entries) = std::fs::read_dir(dir.join(&folder)) else { continue };
+            for entry in entries.flatten() {
                 self.entries += 1;
                 if self.entries > ENTRIES {
-                    break;
+                    return members;
                 }
-                let Ok(metadata) = member.metadata() else {
-                    continue;
-                };
-                members += 1;
-                bytes = bytes.saturating_add(if metadata.is_file() { metadata.len() } else { 0 });
-                let time = metadata.modified().ok()?;
-                modified = if members == 1 { time } else { modified.max(time) };
-            }
-            if members == 0 {
-                return None;
+                let name = folder.join(entry.file_name());
+                let Ok(metadata) = entry.metadata() else { continue };
+                if metadata.is_dir() && depth + 1 < DEPTH {
+                    below.push((name.clone(), depth + 1));
+                }
+                members.push((name.to_string_lossy().into_owned(), metadata));
             }
         }
-        // Names are for people and go through JSON: bytes that are no UTF-8 are replaced.
-        let path = PathBuf::from(entry.path().to_string_lossy().into_owned());
-        Some(Checkpoint { path, modified: modified.into(), bytes })
+        members
+    }
+
+    /// What is wrong inside; nothing where it cannot be read, or was not looked at as a whole.
+    fn fault(&mut self, path: &Path) -> Option<String> {
+        if !path.is_dir() {
+            let name = path.file_name()?.to_string_lossy().to_lowercase();
+            return format::fault(path, &name).ok()?;
+        }
+        let members: BTreeSet<String> = self.members(path).into_iter().map(|(name, _)| name).collect();
+        if self.entries > ENTRIES { None } else { directory::fault(path, &members) }
     }
 
     fn facts(mut self, dir: &Path, configured: bool) -> CheckpointFacts {
         let count = self.found.len();
         self.found.sort_by(|a, b| b.modified.cmp(&a.modified).then_with(|| a.path.cmp(&b.path)));
         self.found.truncate(NEWEST);
-        let dir = match self.found.first().and_then(|newest| newest.path.parent()) {
+        let mut newest = std::mem::take(&mut self.found);
+        for found in newest.iter_mut().take(LOOKED_INTO) {
+            found.fault = self.fault(&found.path);
+        }
+        for found in &mut newest {
+            // Names are for people and go through JSON: bytes that are no UTF-8 are replaced.
+            found.path = PathBuf::from(found.path.to_string_lossy().into_owned());
+        }
+        let dir = match newest.first().and_then(|newest| newest.path.parent()) {
             Some(parent) if !configured => parent.to_owned(),
             _ => PathBuf::from(dir.to_string_lossy().into_owned()),
         };
-        CheckpointFacts { dir, configured, newest: self.found, count, cut: self.entries > ENTRIES }
+        CheckpointFacts {
+            dir,
+            configured,
+            newest,
+            unfinished: self.unfinished,
+            count,
+            cut: self.entries > ENTRIES,
+        }
     }
 }
 
@@ -196,6 +281,17 @@ fn is_temporary(name: &str) -> bool {
         || TEMPORARY_SUFFIXES.iter().any(|suffix| name.ends_with(suffix))
 }
 
+/// Whether a temporary name is that of a checkpoint to be. Hidden ones and locks are anybody's.
+fn becomes_checkpoint(name: &str) -> bool {
+    let names = SUFFIXES.iter().chain(STEP_PREFIXES);
+    !name.starts_with('.') && !name.ends_with(LOCK) && names.into_iter().any(|part| name.contains(part))
+}
+
+fn is_number(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// Names in lower case by which a file is a checkpoint, or a part of one.
 fn is_checkpoint_file(name: &str) -> bool {
     SUFFIXES.iter().any(|suffix| name.ends_with(suffix))
         || (name.ends_with(BIN) && BIN_WORDS.iter().any(|word| name.contains(word)))
@@ -204,111 +300,9 @@ fn is_checkpoint_file(name: &str) -> bool {
 /// `checkpoint-500`, `global_step1000`, `epoch_3`, `iter_0000100`, `step=100`.
 fn is_step_directory(name: &str) -> bool {
     STEP_PREFIXES.iter().any(|prefix| {
-        name.strip_prefix(prefix).is_some_and(|rest| {
-            let number = rest.trim_start_matches(['-', '_', '=']);
-            !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit())
-        })
+        name.strip_prefix(prefix).is_some_and(|rest| is_number(rest.trim_start_matches(['-', '_', '='])))
     })
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::fs::{File, create_dir_all};
-    use std::time::{Duration, SystemTime};
-
-    /// A tree of files, each older by a minute than the one before.
-    fn tree(names: &[&str]) -> tempfile::TempDir {
-        let dir = tempfile::tempdir().unwrap();
-        let now = SystemTime::UNIX_EPOCH + Duration::from_hours(500_000);
-        for (minutes, name) in names.iter().enumerate() {
-            let path = dir.path().join(name);
-            create_dir_all(path.parent().unwrap()).unwrap();
-            let file = File::create(&path).unwrap();
-            file.set_len(10).unwrap();
-            file.set_modified(now - Duration::from_secs(60 * minutes as u64)).unwrap();
-        }
-        dir
-    }
-
-    fn names(dir: &Path, facts: &CheckpointFacts) -> Vec<String> {
-        let name = |found: &Checkpoint| found.path.strip_prefix(dir).unwrap().to_string_lossy().into_owned();
-        facts.newest.iter().map(name).collect()
-    }
-
-    fn configured(dir: &Path, pattern: Option<&str>) -> Observation<CheckpointFacts> {
-        read(Some(&CheckpointSpec { dir: dir.to_owned(), pattern: pattern.map(str::to_owned) }), None)
-    }
-
-    #[test]
-    fn what_is_being_written_is_no_checkpoint() {
-        let dir = tree(&[
-            "new.pt.tmp",
-            ".hidden.pt",
-            "~a.pt",
-            "tmp-9.pt",
-            "model.safetensors.incomplete",
-            "x.ckpt.part",
-            "1000.orbax-checkpoint-tmp-17/a",
-            "checkpoint-9.tmp-1/a",
-            "last.ckpt",
-            "notes.txt",
-            "train.bin",
-            "pytorch_model.bin",
-        ]);
-        let facts = configured(dir.path(), None).known().cloned().unwrap();
-        assert_eq!(names(dir.path(), &facts), ["last.ckpt", "pytorch_model.bin"]);
-        assert_eq!((facts.count, facts.cut, facts.configured), (2, false, true));
-    }
-
-    #[test]
-    fn a_directory_is_as_new_as_its_newest_member() {
-        let dir = tree(&[
-            "checkpoint-200/model.safetensors",
-            "b.pt",
-            "checkpoint-200/optimizer.pt",
-            "global_step7/x",
-            "step_x/a",
-            "iter_1/a",
-        ]);
-        create_dir_all(dir.path().join("checkpoint-300")).unwrap();
-        let facts = configured(dir.path(), None).known().cloned().unwrap();
-        assert_eq!(names(dir.path(), &facts), ["checkpoint-200", "b.pt", "global_step7", "iter_1"]);
-        assert_eq!(facts.newest[0].bytes, 20);
-    }
-
-    #[test]
-    fn a_pattern_replaces_the_known_names() {
-        let dir = tree(&["a.pt", "gen-00010000.bin", "gen-00020000.bin.tmp"]);
-        let facts = configured(dir.path(), Some("gen-*")).known().cloned().unwrap();
-        assert_eq!(names(dir.path(), &facts), ["gen-00010000.bin"]);
-        assert!(matches!(configured(dir.path(), Some("[")), Observation::Failed { .. }));
-    }
-
-    #[test]
-    fn without_config_they_are_looked_for_beside_the_log() {
-        let dir = tree(&["My_Checkpoints/epoch_3.pt", "data/other.pt", "best.pth", "deep/checkpoints/x.pt"]);
-        let log = dir.path().join("train.log");
-        let facts = read(None, Some(&log)).known().cloned().unwrap();
-        assert_eq!(names(dir.path(), &facts), ["My_Checkpoints/epoch_3.pt", "best.pth"]);
-        assert!(facts.dir.ends_with("My_Checkpoints") && !facts.configured);
-        assert_eq!(read(None, Some(&tree(&["train.log"]).path().join("train.log"))), Observation::Absent);
-        assert_eq!(read(None, None), Observation::Absent);
-    }
-
-    #[test]
-    fn a_configured_directory_that_is_not_there_yet_is_empty_and_a_file_is_a_failure() {
-        let dir = tree(&["a.pt"]);
-        assert_eq!(configured(&dir.path().join("later"), None).known().unwrap().count, 0);
-        assert!(matches!(configured(&dir.path().join("a.pt"), None), Observation::Failed { .. }));
-    }
-
-    #[test]
-    fn only_the_newest_are_kept() {
-        let all: Vec<String> = (0..50).map(|index| format!("epoch_{index}.pt")).collect();
-        let dir = tree(&all.iter().map(String::as_str).collect::<Vec<&str>>());
-        let facts = configured(dir.path(), None).known().cloned().unwrap();
-        assert_eq!((facts.count, facts.newest.len()), (50, 20));
-        assert_eq!(names(dir.path(), &facts)[..2], ["epoch_0.pt", "epoch_1.pt"]);
-    }
-}
+mod tests;
