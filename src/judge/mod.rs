@@ -6,6 +6,7 @@
 pub mod attempt;
 pub mod checkpoint;
 pub mod disk;
+pub mod gpu;
 pub mod guard;
 pub mod log;
 pub mod nan;
@@ -94,6 +95,7 @@ pub const CHECKS: &[Check] = &[
     Check { name: silence::NAME, judge: silence::check },
     Check { name: log::NAME, judge: log::check },
     Check { name: disk::NAME, judge: disk::check },
+    Check { name: gpu::NAME, judge: gpu::check },
     Check { name: checkpoint::NAME, judge: checkpoint::check },
     Check { name: plateau::NAME, judge: plateau::check },
     Check { name: guard::NAME, judge: guard::check },
@@ -124,6 +126,8 @@ pub struct Memory {
     pub plateau: plateau::PlateauMemory,
     /// Checkpoints.
     pub checkpoint: checkpoint::CheckpointMemory,
+    /// The run's GPUs.
+    pub gpu: gpu::GpuMemory,
     /// Non-finite rows that were judged.
     pub nan_rows: u64,
 }

@@ -1,14 +1,19 @@
 //! What can be asked, and how it is answered.
 
-use crate::config::{CheckpointSpec, ProcessSpec};
+use crate::config::{CheckpointSpec, GpuSource, ProcessSpec};
 use crate::observe::Observation;
 use crate::observe::checkpoint::{self, CheckpointFacts};
 use crate::observe::disk::{self, DiskFacts, Purpose};
+use crate::observe::gpu::{self, GpuFacts};
 use crate::observe::process::{self, Identity, ProcessFacts};
 use serde::{Deserialize, Serialize};
 use std::ffi::OsString;
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Share of the probes' time that `nvidia-smi` may take: it is ended before the probe is.
+const SMI: f64 = 0.8;
 
 /// Something that may block for ever. Paths are bytes on the wire as well.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -20,6 +25,7 @@ pub enum Question {
     Pid(i32, Option<Identity>),
     PidFile(OsString, Option<Identity>),
     Match(String, Option<Identity>),
+    Gpus { source: GpuSource, patience: Duration },
 }
 
 /// An answer. A question without one is answered by `Failed` in its kind.
@@ -33,6 +39,8 @@ pub enum Answer {
     Checkpoints(Observation<CheckpointFacts>),
     /// The process.
     Process(Observation<ProcessFacts>),
+    /// The GPUs of the machine.
+    Gpus(Observation<GpuFacts>),
 }
 
 impl Question {
@@ -65,6 +73,11 @@ impl Question {
         }
     }
 
+    /// What GPUs there are and how they are, within the probes' `deadline`.
+    pub fn gpus(source: &GpuSource, deadline: Duration) -> Self {
+        Self::Gpus { source: source.clone(), patience: deadline.mul_f64(SMI) }
+    }
+
     /// What is asked, for people and as the key of what is stuck.
     pub fn what(&self) -> String {
         let shown = |path: &OsString| path.to_string_lossy().into_owned();
@@ -77,6 +90,8 @@ impl Question {
             Self::Pid(pid, _) => format!("process {pid}"),
             Self::PidFile(path, _) => format!("process of {}", shown(path)),
             Self::Match(regex, _) => format!("process matching /{regex}/"),
+            Self::Gpus { source: GpuSource::File(path), .. } => format!("GPUs {}", path.display()),
+            Self::Gpus { .. } => "GPUs (NVIDIA driver)".to_owned(),
         }
     }
 
@@ -90,6 +105,7 @@ impl Question {
             Self::Pid(..) | Self::PidFile(..) | Self::Match(..) => {
                 Answer::Process(Observation::Failed { why })
             }
+            Self::Gpus { .. } => Answer::Gpus(Observation::Failed { why }),
         }
     }
 
@@ -119,6 +135,7 @@ impl Question {
             Self::Match(regex, known) => {
                 Answer::Process(process::read(&ProcessSpec::Match(regex), known.as_ref()))
             }
+            Self::Gpus { source, patience } => Answer::Gpus(gpu::read(&source, patience)),
         }
     }
 }
