@@ -6,6 +6,7 @@
 mod bad_config;
 mod bad_input;
 mod cron;
+mod gpu;
 mod lifecycle;
 mod mistakes;
 mod numbers;
