@@ -43,7 +43,7 @@ impl Machine {
         assert!(cc.status().expect("`sh tests/run.sh` installs gcc").success());
     }
 
-    fn command(&self, scene: &str, environment: &[(&str, &str)], arguments: &[&str]) -> Command {
+    fn command(&self, scene: &str, environment: Environment<'_>, arguments: &[&str]) -> Command {
         let config = format!("gpu: {{{}}}\nruns:\n- {{name: demo, log: train.log{}}}\n", self.gpu, self.run);
         self.scene.write("trainguard.yaml", config);
         let mut command = self.scene.command(&[&["patrol"], arguments].concat());
@@ -54,11 +54,11 @@ impl Machine {
         command
     }
 
-    fn patrol(&self, scene: &str, environment: &[(&str, &str)]) -> Value {
+    fn patrol(&self, scene: &str, environment: Environment<'_>) -> Value {
         self.patrol_with(scene, environment, &[])
     }
 
-    fn patrol_with(&self, scene: &str, environment: &[(&str, &str)], arguments: &[&str]) -> Value {
+    fn patrol_with(&self, scene: &str, environment: Environment<'_>, arguments: &[&str]) -> Value {
         let arguments = [&["--format", "json"], arguments].concat();
         let answer: Answer = self.command(scene, environment, &arguments).output().unwrap().into();
         serde_json::from_str(&answer.stdout).unwrap_or_else(|error| panic!("{error}: {answer:?}"))
@@ -72,7 +72,9 @@ impl Machine {
 }
 
 /// Syndrome, severity and GPU of what is open.
-fn open(report: &Value) -> Vec<(&str, &str, Option<&str>)> {
+type Open<'a> = (&'a str, &'a str, Option<&'a str>);
+
+fn open(report: &Value) -> Vec<Open<'_>> {
     let findings = report["runs"][0]["findings"].as_array().unwrap().iter();
     let open = findings.filter(|finding| finding["state"] == "new" || finding["state"] == "ongoing");
     open.map(|finding| {
@@ -121,7 +123,7 @@ fn healthy_cards_are_reported_with_what_each_source_tells() {
 #[test]
 fn both_sources_tell_the_same_of_each_scene() {
     let second = Some(SECOND);
-    let table: &[(&str, &[&str], &[(&str, &str, Option<&str>)])] = &[
+    let table: &[(&str, &[&str], &[Open<'_>])] = &[
         ("hot", &[NVML, SMI], &[("gpu_hot", "warning", second)]),
         ("slowing", &[NVML], &[("gpu_hot", "critical", second)]),
         ("throttling", &[NVML, SMI], &[("gpu_throttled", "info", second)]),
@@ -204,7 +206,7 @@ fn a_library_that_cannot_be_used_is_unknown_and_nvidia_smi_stands_in_for_it() {
 fn a_machine_without_gpus_is_not_asked_and_one_that_is_counted_on_is_missed() {
     let mut machine = Machine::new("auto");
     // Where the machine of the tests has a driver, `auto` rightly asks.
-    if !Path::new("/dev/nvidiactl").exists() && !Path::new("/proc/driver/nvidia").exists() {
+    if !Path::new("/dev/nvidiactl").exists() && !Path::new("/dev/dxg").exists() {
         let report = machine.patrol("healthy", &[]);
         assert_eq!((open(&report), machine.calls()), (Vec::new(), Vec::new()));
         assert_eq!(report["runs"][0]["gpus_by"], Value::Null);
@@ -237,8 +239,10 @@ fn a_divided_card_passes_its_names_through() {
     assert_eq!(report["runs"][0]["gpus_by"], "named in the config");
 }
 
+type Environment<'a> = &'a [(&'a str, &'a str)];
+
 /// A training and its environment.
-fn training(environment: &[(&str, &str)]) -> Process {
+fn training(environment: Environment<'_>) -> Process {
     let mut sleep = Command::new("sleep");
     Process(sleep.arg("600").envs(environment.iter().copied()).stdin(Stdio::null()).spawn().unwrap())
 }
@@ -250,7 +254,7 @@ fn a_runs_gpus_are_found_by_its_processes_and_by_its_environment() {
         let indices = run["gpus"].as_array().unwrap().iter().map(|gpu| gpu["index"].as_u64().unwrap());
         (indices.collect::<Vec<u64>>(), run["gpus_by"].as_str().unwrap().to_owned())
     };
-    let table: &[(&[(&str, &str)], &[u64], &str)] = &[
+    let table: &[(Environment<'_>, &[u64], &str)] = &[
         (&[("CUDA_VISIBLE_DEVICES", FIRST)], &[0], "CUDA_VISIBLE_DEVICES"),
         (&[("CUDA_VISIBLE_DEVICES", "0"), ("CUDA_DEVICE_ORDER", "PCI_BUS_ID")], &[1], "CUDA_VISIBLE_DEVICES"),
         (&[("CUDA_VISIBLE_DEVICES", "0")], &[0, 1], "from the fastest card"),
@@ -314,7 +318,7 @@ fn a_file_of_readings_stands_in_for_a_driver() {
 
 /// The contract's limit for a patrol without backlog.
 const LIMIT: Duration = Duration::from_secs(10);
-const WEDGED: [(&str, &str, Option<&str>); 1] = [("probe_timeout", "unknown", None)];
+const WEDGED: [Open<'_>; 1] = [("probe_timeout", "unknown", None)];
 
 #[test]
 fn a_wedged_driver_ends_the_probe_in_time_and_is_named_and_holds_no_lock() {

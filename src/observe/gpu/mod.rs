@@ -119,14 +119,16 @@ impl Gpu {
     }
 }
 
+/// Signs of a driver that this process may use: the control node, and WSL's. `/proc/driver/nvidia`
+/// is none: a container or a sandbox without devices shows it too, and its library finds no driver.
+const SIGNS: [&str; 2] = ["/dev/nvidiactl", "/dev/dxg"];
+
 /// Whether it is worth asking: a machine without a driver pays two failed look-ups. `named` is
 /// whether the config counts on GPUs, so that their absence has to be seen.
 pub fn is_worth_asking(source: &Source, named: bool) -> bool {
     match source {
         Source::None => false,
-        Source::Auto => {
-            named || ["/dev/nvidiactl", "/proc/driver/nvidia"].iter().any(|path| Path::new(path).exists())
-        }
+        Source::Auto => named || SIGNS.iter().any(|sign| Path::new(sign).exists()),
         Source::Nvml | Source::NvidiaSmi | Source::File(_) => true,
     }
 }
