@@ -43,7 +43,7 @@ pub struct Common {
     #[arg(short, long, action = clap::ArgAction::Count, global = true)]
     pub verbose: u8,
     /// End by then, with progress saved (500ms, 50s, 5m, 2h, 1d; a bare number is seconds)
-    #[arg(long, value_name = "DURATION", default_value = "50s", value_parser = crate::config::duration::parse, global = true)]
+    #[arg(long, value_name = "DURATION", default_value = "50s", value_parser = crate::config::duration::at_least_100_ms, global = true)]
     pub timeout: Duration,
     /// Wait this long for another patrol of the same run
     #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = crate::config::duration::parse, global = true)]

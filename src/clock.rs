@@ -5,6 +5,7 @@
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use std::io::Read;
 use std::time::{Duration, Instant};
 
 /// One reading of all clocks.
@@ -28,6 +29,8 @@ pub struct Clock {
     pub now: Reading,
     /// For deadlines within the invocation.
     pub started: Instant,
+    /// Random bits of this invocation: a state that is made by it is named by them.
+    pub entropy: u64,
 }
 
 impl Clock {
@@ -43,7 +46,7 @@ impl Clock {
             boottime_s: seconds(rustix::time::ClockId::Monotonic),
             boot_id: boot_id.trim().to_owned(),
         };
-        Self { now, started: Instant::now() }
+        Self { now, started: Instant::now(), entropy: entropy(wall) }
     }
 
     /// Wall time of the invocation's start.
@@ -55,6 +58,17 @@ impl Clock {
     pub fn elapsed(&self) -> Duration {
         self.started.elapsed()
     }
+}
+
+/// From the kernel; where that does not answer, from the clock and the pid.
+fn entropy(wall: DateTime<Utc>) -> u64 {
+    let mut bytes = [0_u8; 8];
+    let random = std::fs::File::open("/dev/urandom").and_then(|mut source| source.read_exact(&mut bytes));
+    if random.is_err() {
+        let seed = format!("{}-{}", wall.timestamp_nanos_opt().unwrap_or_default(), std::process::id());
+        return xxhash_rust::xxh3::xxh3_64(seed.as_bytes());
+    }
+    u64::from_le_bytes(bytes)
 }
 
 fn seconds(id: rustix::time::ClockId) -> f64 {

@@ -243,6 +243,10 @@ pub struct Finding {
     pub count: u64,
     /// Hits that this invocation read: the first 20.
     pub occurrences: Vec<Occurrence>,
+    /// The first hit of all, where it came from a log: it says where to look when this invocation
+    /// read nothing new.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub first: Option<Occurrence>,
     /// Facts behind it.
     pub evidence: Evidence,
     /// Its part in the story.

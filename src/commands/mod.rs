@@ -65,7 +65,7 @@ impl Named {
             return Err(unknown());
         }
         let lock = store.lock_run(run, common.lock_wait)?;
-        let Loaded { state, damage } = State::load_any(&store, run, None, clock.wall())?;
+        let Loaded { state, damage } = State::load_any(&store, run, None, clock)?;
         match damage {
             None => Ok(Self { store, state, _lock: lock }),
             Some(damage) => {

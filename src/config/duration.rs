@@ -22,6 +22,15 @@ pub fn parse(text: &str) -> Result<Duration, String> {
     Duration::try_from_secs_f64(number * scale).map_err(|_| format!("'{text}' is too long a duration"))
 }
 
+/// The same, and long enough to look at anything.
+pub fn at_least_100_ms(text: &str) -> Result<Duration, String> {
+    let duration = parse(text)?;
+    if duration < Duration::from_millis(100) {
+        return Err(format!("'{text}' is too short to look at anything: give at least 100ms"));
+    }
+    Ok(duration)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -147,9 +147,9 @@ fn yaml_files(directory: &Path, shown: &Path) -> Result<Vec<(PathBuf, PathBuf)>>
 }
 
 fn is_health_file(text: &str) -> bool {
-    text.lines()
-        .take(20)
-        .any(|line| line.strip_prefix("schema:").is_some_and(|value| value.contains("trainguard/")))
+    text.lines().take(20).any(|line| {
+        line.replace('"', "").strip_prefix("schema:").is_some_and(|value| value.contains("trainguard/"))
+    })
 }
 
 /// The file as text that the YAML library takes: UTF-8 without control characters.

@@ -98,6 +98,7 @@ pub fn load(args: &LoadArgs<'_>) -> Result<Config> {
     let health_file =
         health_file.unwrap_or_else(|| if with_state { &state_dir } else { &base }.join(HEALTH_FILE));
     let Merged { raw, .. } = &merged;
+    let flags = flags(args, &found.documents);
     let config = Config {
         training: thresholds::training(&merged.at("training"), raw.training.as_ref(), &mut notes)?,
         patrol: thresholds::patrol(&merged.at("patrol"), raw.patrol.as_ref())?,
@@ -108,6 +109,7 @@ pub fn load(args: &LoadArgs<'_>) -> Result<Config> {
             Some(single) => vec![single.run],
             None => runs::runs(&merged.at("runs"), raw.runs.as_deref(), &mut notes)?,
         },
+        flags,
         files: found.documents.iter().map(|document| document.path.clone()).collect(),
         state_dir,
         health_file,
@@ -199,6 +201,28 @@ fn parse(document: &Document, env: Env<'_>) -> Result<raw::File> {
     let file: Option<raw::File> =
         serde_yaml::from_str(&document.text).map_err(|error| diagnose::explain(document, &error))?;
     Ok(file.unwrap_or_default())
+}
+
+/// The flags that name the same config or log from any directory.
+fn flags(args: &LoadArgs<'_>, documents: &[Document]) -> String {
+    let mut flags = String::new();
+    let mut add = |flag: &str, path: &Path| {
+        let path = paths::absolute(path, &args.cwd, args.env).display().to_string();
+        let plain = path.chars().all(|c| c.is_ascii_alphanumeric() || "/._-+@".contains(c));
+        let quoted = if plain { path } else { format!("'{}'", path.replace('\'', r"'\''")) };
+        let _ = write!(flags, " {flag} {quoted}");
+    };
+    match &args.log {
+        Some(log) => add("--log", &log.log),
+        None if args.config.is_empty() => {
+            documents.iter().for_each(|document| add("--config", &document.path))
+        }
+        None => args.config.iter().for_each(|path| add("--config", path)),
+    }
+    if let Some(directory) = &args.state_dir {
+        add("--state-dir", directory);
+    }
+    flags
 }
 
 fn flag_path(args: &LoadArgs<'_>, flag: &str, path: &Path) -> Result<PathBuf> {

@@ -57,6 +57,9 @@ pub struct Setting<T> {
 pub struct Config {
     /// The files that were read; empty with a bare `--log`.
     pub files: Vec<PathBuf>,
+    /// The flags that name this config or log from any directory, with a leading space: what a message
+    /// appends to a command to type.
+    pub flags: String,
     /// Thresholds of the first phase and of numbers.
     pub training: Training,
     /// Thresholds of patrols.

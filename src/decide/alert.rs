@@ -1,6 +1,6 @@
 //! An alert: a finding's change that is told. Its id is the same when a killed patrol is repeated.
 
-use crate::finding::{Evidence, Occurrence, Severity};
+use crate::finding::{Evidence, Occurrence, Role, Severity};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
@@ -60,6 +60,12 @@ pub struct Alert {
     pub occurrence: Option<Occurrence>,
     /// Facts behind it.
     pub evidence: Evidence,
+    /// Its part in the story.
+    #[serde(default)]
+    pub role: Role,
+    /// Its place among the alerts of one patrol: causes before effects.
+    #[serde(default)]
+    pub order: usize,
 }
 
 /// Makes an alert's id from what it is about. Every part is length-prefixed, so that no two lists

@@ -13,6 +13,9 @@ pub(crate) const OPEN_MAX: usize = 128;
 /// Most resolved findings that are remembered for telling a reopening.
 pub(crate) const RECENT_MAX: usize = 64;
 
+/// Most places of hits that are remembered.
+const PLACES_MAX: usize = 64;
+
 /// A run's findings between patrols.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -23,6 +26,10 @@ pub struct Ledger {
     pub(crate) recent: Vec<Recent>,
     /// How often each subject (with its attempt) opened: part of an alert's occasion.
     pub(crate) openings: BTreeMap<String, Openings>,
+    /// How often a hit at the same place of the same content opened, the latest last: a run without
+    /// time stamps that dies twice alike leaves the same bytes behind.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) places: Vec<(String, u32)>,
 }
 
 /// How often a subject opened.
@@ -92,6 +99,18 @@ pub(crate) struct Recent {
 }
 
 impl Ledger {
+    /// The occasion of a hit in a log: its place, and its number where that opened before. A re-read
+    /// after damage counts anew and gives the same.
+    pub(crate) fn occasion(&mut self, place: String) -> String {
+        let known = self.places.iter().position(|(known, _)| *known == place);
+        let number = known.map_or(1, |index| self.places.remove(index).1 + 1);
+        let occasion = if number == 1 { place.clone() } else { format!("{place}#{number}") };
+        self.places.push((place, number));
+        let excess = self.places.len().saturating_sub(PLACES_MAX);
+        self.places.drain(..excess);
+        occasion
+    }
+
     /// The subjects of all open findings.
     pub fn subjects(&self) -> Vec<Subject> {
         self.open.iter().map(|open| open.subject.clone()).collect()
@@ -145,6 +164,7 @@ impl Open {
             since: self.since,
             count: self.count,
             occurrences,
+            first: self.first.clone(),
             evidence: self.evidence.clone(),
             role: self.role,
             acknowledged: self.is_acknowledged(now).then(|| self.acknowledged.clone()).flatten(),

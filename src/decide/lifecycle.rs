@@ -27,6 +27,8 @@ pub struct Rules<'a> {
     pub renotify: Option<Duration>,
     /// What opens again within this long of its resolution is not told alone.
     pub reopen_quiet: Duration,
+    /// An operator ended the attempt: what opens after that is no reopening.
+    pub ended_by_operator: bool,
 }
 
 /// What was decided.
@@ -107,7 +109,9 @@ impl Stage<'_> {
             }
             self.ledger.recent.retain(|recent| recent.was.subject != old.subject);
             old.message = was;
-            self.ledger.recent.push(Recent { resolved: now, untold_since, was: old });
+            if !(self.rules.ended_by_operator && old.scope == Scope::Attempt) {
+                self.ledger.recent.push(Recent { resolved: now, untold_since, was: old });
+            }
         }
         let excess = self.ledger.recent.len().saturating_sub(RECENT_MAX);
         self.ledger.recent.drain(..excess);
@@ -162,7 +166,7 @@ impl Stage<'_> {
         openings.number += 1;
         let number = openings.number;
         let occasion = match claim.occasion.take() {
-            Some(of_the_log) => of_the_log,
+            Some(of_the_log) => self.ledger.occasion(of_the_log),
             None => format!("{}/{key}/{number}", self.rules.lineage),
         };
         let again = self.ledger.recent.iter().position(|recent| recent.was.subject == claim.subject);
@@ -174,13 +178,16 @@ impl Stage<'_> {
             open.untold_since = Some(before.untold_since.unwrap_or(now));
         } else {
             open.told = open.severity;
-            let alert = self.alert(&open, Transition::Opened, "");
-            self.alerts.push(alert);
         }
         self.findings.push(open.finding(self.rules.run, Standing::New, occurrences, now));
         self.seen.push(key);
-        // Beyond the cap it is reported and counts for the exit code, and is told anew next time.
+        // Beyond the cap it is reported and counts for the exit code. It is not told: it would be at
+        // every patrol, and those that were told are enough to bring somebody.
         if self.ledger.open.len() < OPEN_MAX {
+            if open.told != Severity::Ok {
+                let alert = self.alert(&open, Transition::Opened, "");
+                self.alerts.push(alert);
+            }
             self.ledger.open.push(open);
         }
     }
@@ -200,26 +207,30 @@ impl Stage<'_> {
         }
     }
 
+    /// What is still so is recalled after a time, and when an acknowledgement has ended: whoever gave
+    /// it for two hours wants to hear after two hours.
     fn remind(&mut self) {
-        let Some(after) = self.rules.renotify.map(delta) else {
-            return;
-        };
         let now = self.rules.now;
+        let after = self.rules.renotify.map(delta);
         let mut due = Vec::new();
         for open in &mut self.ledger.open {
-            let worth_it = open.told >= Severity::Warning
-                && open.severity >= Severity::Warning
-                && !open.is_acknowledged(now);
-            if worth_it && now - open.told_at >= after {
+            let ended = open.acknowledged.is_some() && !open.is_acknowledged(now);
+            if ended {
+                open.acknowledged = None;
+            }
+            let told = open.told >= Severity::Warning && open.severity >= Severity::Warning;
+            let waited = after.is_some_and(|after| now - open.told_at >= after);
+            if told && open.acknowledged.is_none() && (waited || ended) {
                 open.told_at = now;
                 open.reminders += 1;
-                due.push(open.clone());
+                due.push((open.clone(), ended));
             }
         }
-        for open in due {
+        for (open, ended) in due {
             let mut alert = self.alert(&open, Transition::Reminder, &open.reminders.to_string());
-            alert.message =
-                format!("{} (open since {})", open.message, open.since.format("%Y-%m-%d %H:%M UTC"));
+            let since = open.since.format("%Y-%m-%d %H:%M UTC");
+            let ended = if ended { "the acknowledgement has ended; " } else { "" };
+            alert.message = format!("{} ({ended}open since {since})", open.message);
             self.alerts.push(alert);
         }
     }
@@ -252,13 +263,14 @@ impl Stage<'_> {
         }
         for (open, since, transition) in told {
             let mut alert = self.alert(&open, transition, "");
-            let times = if open.reopened == 1 {
-                "again".to_owned()
-            } else {
-                format!("{} times again", open.reopened)
+            let times = match open.reopened {
+                1 => "came back once".to_owned(),
+                times => {
+                    format!("came back {times} times, the last untold since {}", since.format("%H:%M UTC"))
+                }
             };
-            let over = if transition == Transition::Resolved { " and is over" } else { "" };
-            alert.message = format!("{} ({times} since {}{over})", open.message, since.format("%H:%M UTC"));
+            let over = if transition == Transition::Resolved { "it is over again; " } else { "" };
+            alert.message = format!("{over}{times}: {}", open.message);
             self.alerts.push(alert);
         }
     }
@@ -287,6 +299,8 @@ impl Stage<'_> {
             step: self.rules.step,
             occurrence: open.first.clone(),
             evidence: open.evidence.clone(),
+            role: open.role,
+            order: 0,
         }
     }
 
@@ -303,6 +317,11 @@ impl Stage<'_> {
         });
         let counting = self.findings.iter().filter(|finding| finding.counts());
         let severity = counting.map(|finding| finding.severity).max().unwrap_or_default();
+        // A cause is told before its echo.
+        self.alerts.sort_by_key(|alert| (alert.role, Reverse(alert.severity)));
+        for (order, alert) in self.alerts.iter_mut().enumerate() {
+            alert.order = order;
+        }
         Decision { findings: self.findings, alerts: self.alerts, severity }
     }
 }

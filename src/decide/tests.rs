@@ -30,6 +30,7 @@ impl Guard {
             now: start() + TimeDelta::minutes(minutes),
             renotify: Some(Duration::from_hours(24)),
             reopen_quiet: Duration::from_mins(30),
+            ended_by_operator: false,
         };
         decide(opinions, &mut self.ledger, &rules)
     }
@@ -152,7 +153,7 @@ fn a_crash_loop_is_one_story() {
     let words: Vec<_> = messages.iter().map(|alert| alert.transition).collect();
     assert_eq!(words[..2], [Transition::Opened, Transition::Resolved]);
     assert!(words.len() <= 5, "{words:?}");
-    assert!(messages[2].message.contains("times again"), "{}", messages[2].message);
+    assert!(messages[2].message.contains("came back"), "{}", messages[2].message);
 }
 
 #[test]
@@ -249,4 +250,68 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn an_acknowledgement_that_ends_is_told() {
+    let mut guard = Guard::default();
+    guard.patrol(0, vec![dead(Severity::Critical)]);
+    let until = Some(start() + TimeDelta::hours(1));
+    guard.ledger.acknowledge(None, &Acknowledged { at: start(), until, note: None });
+    assert!(guard.patrol(59, vec![dead(Severity::Critical)]).alerts.is_empty());
+    let ended = guard.patrol(60, vec![dead(Severity::Critical)]);
+    assert_eq!(told(&ended), [(Transition::Reminder, Severity::Critical)]);
+    assert!(ended.alerts[0].message.contains("the acknowledgement has ended"), "{}", ended.alerts[0].message);
+    assert!(guard.patrol(61, vec![dead(Severity::Critical)]).alerts.is_empty());
+}
+
+fn oom(place: &str) -> Opinion {
+    let mut claim = Claim::new(
+        Subject::new("words", "cuda_oom"),
+        Scope::Attempt,
+        Severity::Critical,
+        "out of memory",
+        "",
+    );
+    claim.occasion = Some(place.to_owned());
+    claim.hits = 1;
+    claim.holds()
+}
+
+#[test]
+fn a_crash_that_repeats_byte_for_byte_is_told_again_and_a_re_read_is_not() {
+    let mut guard = Guard::default();
+    let before = guard.clone();
+    let first = guard.patrol(0, vec![oom("head:100")]).alerts.remove(0);
+    let re_read = before.clone().patrol(0, vec![oom("head:100")]).alerts.remove(0);
+    assert_eq!(first.id, re_read.id);
+    guard.patrol(60, vec![well("words", "cuda_oom")]);
+    let second = guard.patrol(600, vec![oom("head:100")]).alerts.remove(0);
+    assert_ne!(first.id, second.id);
+}
+
+#[test]
+fn a_cause_is_told_before_its_echo() {
+    let mut echo =
+        Claim::new(Subject::new("process", "process_dead"), Scope::Attempt, Severity::Critical, "gone", "");
+    echo.role = crate::finding::Role::Confirmation;
+    let decision = Guard::default().patrol(0, vec![echo.holds(), oom("head:1")]);
+    let order: Vec<_> = decision.alerts.iter().map(|alert| (alert.order, alert.syndrome.as_str())).collect();
+    assert_eq!(order, [(0, "cuda_oom"), (1, "process_dead")]);
+}
+
+#[test]
+fn beyond_the_cap_findings_count_and_are_not_told_again_and_again() {
+    let many = |_| -> Vec<Opinion> {
+        let claim = |index: usize| {
+            let subject = Subject::new("disk", "disk_low").of(format!("/data/{index}"));
+            Claim::new(subject, Scope::Surroundings, Severity::Warning, "low", "").holds()
+        };
+        (0..200).map(claim).collect()
+    };
+    let mut guard = Guard::default();
+    assert_eq!(guard.patrol(0, many(0)).alerts.len(), super::ledger::OPEN_MAX);
+    let second = guard.patrol(30, many(0));
+    assert!(second.alerts.is_empty());
+    assert_eq!(second.findings.len(), 200);
 }

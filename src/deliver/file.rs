@@ -70,7 +70,8 @@ fn append(path: &Path, line: &str, mode: u32) -> io::Result<()> {
     if !meta.is_file() {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"));
     }
-    let narrowed = meta.permissions().mode() & 0o777 & (mode | 0o600);
+    // Who may read it is bounded by who may read the log; who may write it is its owner's business.
+    let narrowed = meta.permissions().mode() & 0o777 & (mode | 0o622);
     if narrowed != meta.permissions().mode() & 0o777 {
         file.set_permissions(Permissions::from_mode(narrowed))?;
     }

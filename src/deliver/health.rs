@@ -11,6 +11,7 @@ use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::io;
 use std::path::Path;
 use std::time::Duration;
 
@@ -25,6 +26,8 @@ const SIZE_MAX: u64 = 64 * 1024 * 1024;
 pub struct Update {
     /// Entries by run, as JSON objects with at least `status`, `updated_at` and `next_patrol_by`.
     pub runs: BTreeMap<String, Value>,
+    /// Runs that could not be patrolled, with the reason.
+    pub failed: Vec<(String, String)>,
     /// The runs of the whole config, where this was a full patrol of one: other entries are dropped.
     pub only: Option<Vec<String>>,
     /// Greatest mode that the quoted logs allow.
@@ -41,7 +44,7 @@ pub fn write(store: &Store, path: &Path, update: Update, now: DateTime<Utc>, wai
     let mut lock = path.as_os_str().to_owned();
     lock.push(".lock");
     let _lock = Lock::acquire(Path::new(&lock), wait)?;
-    let mut runs = read(path);
+    let mut runs = read(path)?;
     let narrowest = std::fs::symlink_metadata(path).map_or(FILE_MODE, |meta| {
         use std::os::unix::fs::PermissionsExt;
         meta.permissions().mode() & 0o777
@@ -50,24 +53,50 @@ pub fn write(store: &Store, path: &Path, update: Update, now: DateTime<Utc>, wai
         runs.retain(|name, _| only.contains(name));
     }
     runs.extend(update.runs);
+    for (run, why) in &update.failed {
+        fail(&mut runs, run, why, now);
+    }
     runs.iter_mut().for_each(|(_, entry)| mark_overdue(entry, now));
     let text = render(&document(&runs, now));
     let mode = narrowest & update.mode & FILE_MODE | 0o600;
     store.write_with_mode(path, text.as_bytes(), mode, update.durable)
 }
 
-/// Present entries. A file that does not parse holds nothing worth keeping: every patrol writes
-/// its entry anew.
-fn read(path: &Path) -> Map<String, Value> {
-    let small = std::fs::metadata(path).is_ok_and(|meta| meta.is_file() && meta.len() <= SIZE_MAX);
-    let text = if small { std::fs::read_to_string(path).unwrap_or_default() } else { String::new() };
-    let document: Value = serde_yaml::from_str(&text).unwrap_or_default();
-    document.get("runs").and_then(Value::as_object).cloned().unwrap_or_default()
+/// Present entries. A file that does not parse holds nothing worth keeping, for every patrol writes
+/// its entry anew; one that cannot be read may hold others' entries, and stays.
+fn read(path: &Path) -> Result<Map<String, Value>> {
+    let text = match std::fs::metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Map::new()),
+        Err(error) => return Err(Error::io("look at", path)(error)),
+        Ok(meta) if !meta.is_file() || meta.len() > SIZE_MAX => {
+            let why = io::Error::new(
+                io::ErrorKind::InvalidData,
+                "it is no health file: move it away, or name another with --health-file",
+            );
+            return Err(Error::io("replace", path)(why));
+        }
+        Ok(_) => std::fs::read(path).map_err(Error::io("read", path))?,
+    };
+    let document: Value = serde_yaml::from_slice(&text).unwrap_or_default();
+    Ok(document.get("runs").and_then(Value::as_object).cloned().unwrap_or_default())
+}
+
+/// Notes that a run could not be patrolled: what is known of it stays.
+fn fail(runs: &mut Map<String, Value>, run: &str, why: &str, now: DateTime<Utc>) {
+    let entry = runs.entry(run).or_insert_with(|| Value::Object(Map::new()));
+    if !entry.is_object() {
+        *entry = Value::Object(Map::new());
+    }
+    let Some(entry) = entry.as_object_mut() else { return };
+    let known = entry.get("status").and_then(Value::as_str).unwrap_or("OK");
+    let status = if rank(known) > rank("UNKNOWN") { known } else { "UNKNOWN" }.to_owned();
+    entry.insert("status".to_owned(), status.into());
+    entry.insert("error".to_owned(), why.into());
+    entry.entry("updated_at").or_insert_with(|| stamp(now).into());
 }
 
 fn mark_overdue(entry: &mut Value, now: DateTime<Utc>) {
-    let finished =
-        matches!(entry.get("phase").and_then(Value::as_str), Some("finished" | "done" | "ended" | "failed"));
+    let finished = is_over(entry);
     let due = time(entry, "next_patrol_by");
     if finished || due.is_none_or(|due| due >= now) {
         return;
@@ -77,6 +106,11 @@ fn mark_overdue(entry: &mut Value, now: DateTime<Utc>) {
         entry.insert("status".to_owned(), "UNKNOWN".into());
         entry.insert("overdue".to_owned(), format!("not patrolled since {since}").into());
     }
+}
+
+/// Whether no further patrol of the run is waited for. A failed one may be restarted.
+fn is_over(entry: &Value) -> bool {
+    matches!(entry.get("phase").and_then(Value::as_str), Some("finished" | "stopped" | "ended"))
 }
 
 fn time(entry: &Value, key: &str) -> Option<DateTime<Utc>> {
@@ -89,8 +123,7 @@ fn document(runs: &Map<String, Value>, now: DateTime<Utc>) -> Value {
         .filter_map(|entry| entry.get("status")?.as_str())
         .max_by_key(|status| rank(status))
         .unwrap_or("OK");
-    let unfinished =
-        runs.values().filter(|entry| entry.get("phase").and_then(Value::as_str) != Some("finished"));
+    let unfinished = runs.values().filter(|entry| !is_over(entry));
     let next = unfinished.filter_map(|entry| time(entry, "next_patrol_by")).min();
     let mut document = Map::new();
     document.insert("schema".to_owned(), SCHEMA.into());

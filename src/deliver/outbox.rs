@@ -5,9 +5,9 @@
 //! the ids of the last 1,000 alerts that left. An alert is recorded as delivered before its file is
 //! removed, and whoever adds looks for the file first: so no id is added twice.
 
-use super::Channel;
+use super::{Channel, terminal};
 use crate::decide::Alert;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, chain};
 use crate::observe::guard::Undelivered;
 use crate::persist::lock::Lock;
 use crate::persist::store::Store;
@@ -86,16 +86,19 @@ impl Outbox {
         self.write(&Entry { schema: SCHEMA.to_owned(), alert: alert.clone(), mode, marks })
     }
 
-    /// What is owed for a run: alerts whose delivery was tried and failed.
-    pub fn undelivered(&self, run: &str) -> Result<Vec<Undelivered>> {
+    /// What is owed: alerts whose delivery was tried and failed. The terminal is left out: what it
+    /// is owed this invocation prints.
+    pub fn undelivered(&self) -> Result<Vec<Undelivered>> {
         let mut owed: Vec<Undelivered> = Vec::new();
         for id in self.list()? {
-            let Some(entry) = self.read(&id)?.filter(|entry| entry.alert.run == run) else { continue };
-            for mark in entry.marks.into_iter().filter(|mark| mark.delivered.is_none()) {
-                let (Some(error), channel) = (mark.error, mark.to.channel) else { continue };
-                match owed.iter_mut().find(|owed| owed.channel == channel) {
+            let Some(Entry { alert, marks, .. }) = self.read(&id)? else { continue };
+            let marks = marks
+                .into_iter()
+                .filter(|mark| mark.delivered.is_none() && mark.to.channel != terminal::NAME);
+            for (channel, error) in marks.filter_map(|mark| Some((mark.to.channel, mark.error?))) {
+                match owed.iter_mut().find(|owed| owed.run == alert.run && owed.channel == channel) {
                     Some(owed) => owed.alerts += 1,
-                    None => owed.push(Undelivered { channel, alerts: 1, error }),
+                    None => owed.push(Undelivered { run: alert.run.clone(), channel, alerts: 1, error }),
                 }
             }
         }
@@ -112,7 +115,7 @@ impl Outbox {
         let mut refused = false;
         while self.list()?.iter().any(|id| !tried.contains(id)) {
             match Lock::try_acquire(&self.store.path("outbox.lock"))? {
-                Some(_lock) => self.pass(channels, now, &mut tried, &mut troubles)?,
+                Some(_lock) => self.pass(channels, now, &mut tried, &mut troubles),
                 None if refused => break,
                 None => refused = true,
             }
@@ -120,32 +123,37 @@ impl Outbox {
         Ok(troubles)
     }
 
+    /// One pass over what is there. A fault of one entry holds up no other.
     fn pass(
         &self,
         channels: &mut [Box<dyn Channel + '_>],
         now: DateTime<Utc>,
         tried: &mut HashSet<String>,
         troubles: &mut Vec<String>,
-    ) -> Result<()> {
+    ) {
         let mut entries = Vec::new();
-        for id in self.list()? {
+        for id in self.list().unwrap_or_else(|error| {
+            troubles.push(chain(&error));
+            Vec::new()
+        }) {
             if tried.insert(id.clone()) {
                 match self.read(&id) {
                     Ok(entry) => entries.extend(entry),
-                    Err(error) => troubles.push(error.to_string()),
+                    Err(error) => troubles.push(chain(&error)),
                 }
             }
         }
-        entries.sort_by(|a, b| (a.alert.time, &a.alert.id).cmp(&(b.alert.time, &b.alert.id)));
+        entries.sort_by(|a, b| {
+            (a.alert.time, a.alert.order, &a.alert.id).cmp(&(b.alert.time, b.alert.order, &b.alert.id))
+        });
         for mut entry in entries {
             for mark in 0..entry.marks.len() {
-                self.send(channels, &mut entry, mark, now, troubles)?;
+                self.send(channels, &mut entry, mark, now, troubles);
             }
             if entry.marks.iter().all(|mark| mark.delivered.is_some()) {
-                self.finish(&entry.alert.id)?;
+                troubles.extend(self.finish(&entry.alert.id).err().map(|error| chain(&error)));
             }
         }
-        Ok(())
     }
 
     /// Sends to one destination and notes the outcome before anything else is sent.
@@ -156,14 +164,12 @@ impl Outbox {
         mark: usize,
         now: DateTime<Utc>,
         troubles: &mut Vec<String>,
-    ) -> Result<()> {
+    ) {
         let to = entry.marks[mark].to.clone();
         if entry.marks[mark].delivered.is_some() {
-            return Ok(());
+            return;
         }
-        let Some(channel) = channels.iter_mut().find(|channel| channel.name() == to.channel) else {
-            return Ok(());
-        };
+        let Some(channel) = channels.iter_mut().find(|channel| channel.name() == to.channel) else { return };
         match channel.send(entry, &to) {
             Ok(()) => entry.marks[mark].delivered = Some(now),
             Err(why) => {
@@ -173,7 +179,9 @@ impl Outbox {
             }
         }
         // The last mark needs no write of its own: the record of delivered alerts says as much.
-        if entry.marks.iter().all(|mark| mark.delivered.is_some()) { Ok(()) } else { self.write(entry) }
+        if entry.marks.iter().any(|mark| mark.delivered.is_none()) {
+            troubles.extend(self.write(entry).err().map(|error| chain(&error)));
+        }
     }
 
     fn finish(&self, id: &str) -> Result<()> {
@@ -300,6 +308,8 @@ mod tests {
             step: None,
             occurrence: None,
             evidence: Evidence::new(),
+            role: crate::finding::Role::Root,
+            order: 0,
         }
     }
 
@@ -346,16 +356,20 @@ mod tests {
         let bench = Bench::new();
         bench.outbox.add(&alert(1), to(&["file", "terminal"]), 0o644).unwrap();
         assert_eq!(bench.drain(&["file"]), ["channel file: the disk is full"]);
-        let owed = bench.outbox.undelivered("demo").unwrap();
+        let owed = bench.outbox.undelivered().unwrap();
         assert_eq!(
             owed,
-            [Undelivered { channel: "file".into(), alerts: 1, error: "the disk is full".into() }]
+            [Undelivered {
+                run: "demo".into(),
+                channel: "file".into(),
+                alerts: 1,
+                error: "the disk is full".into()
+            }]
         );
-        assert!(bench.outbox.undelivered("other").unwrap().is_empty());
         bench.drain(&[]);
         bench.drain(&[]);
         assert_eq!(*bench.taken.borrow(), ["alert 1", "alert 1"], "once by the terminal, once by the file");
-        assert!(bench.outbox.undelivered("demo").unwrap().is_empty());
+        assert!(bench.outbox.undelivered().unwrap().is_empty());
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The verdict as data: `trainguard/report/1`, whose JSON Schema is `docs/report.schema.json`.
 
-use crate::finding::{Finding, Severity};
+use crate::finding::{Finding, Severity, Standing};
 use crate::observe::gpu::Gpu;
 use chrono::{DateTime, Utc};
 use serde::{Serialize, Serializer};
@@ -138,6 +138,14 @@ impl Serialize for Number {
 #[allow(clippy::ref_option, reason = "serde's own signature")]
 fn number<S: Serializer>(value: &Option<f64>, serializer: S) -> Result<S::Ok, S::Error> {
     value.map(Number).serialize(serializer)
+}
+
+impl Report {
+    /// Whether an open finding of this syndrome is in it, from an earlier patrol.
+    pub fn tells(&self, syndrome: &str) -> bool {
+        let mut findings = self.runs.iter().flat_map(|run| &run.findings);
+        findings.any(|finding| finding.syndrome == syndrome && finding.state == Standing::Ongoing)
+    }
 }
 
 impl RunReport {

@@ -4,7 +4,7 @@ use super::Channel;
 use super::outbox::{Destination, Entry};
 use super::text;
 use std::collections::BTreeSet;
-use std::io::{self, Write};
+use std::io::Write;
 
 /// Its name in the config.
 pub const NAME: &str = "terminal";
@@ -31,10 +31,8 @@ impl Channel for Terminal<'_> {
         if self.shown.contains(&entry.alert.id) {
             return Ok(());
         }
+        // Where nobody reads any more it is owed, and the next invocation prints it.
         let written = text::alert(self.out, &entry.alert).and_then(|()| self.out.flush());
-        // Nobody reads any more: there is no one to tell, now or later.
-        written.or_else(|error| {
-            if error.kind() == io::ErrorKind::BrokenPipe { Ok(()) } else { Err(error.to_string()) }
-        })
+        written.map_err(|error| error.to_string())
     }
 }

@@ -1,7 +1,7 @@
 //! The verdict for people: the first line says it all, at most 20 lines follow.
 
 use super::report::{Report, RunReport};
-use crate::decide::Alert;
+use crate::decide::{Alert, Transition};
 use crate::finding::{Finding, Occurrence, Severity, Standing};
 use crate::judge::say::{plain, span};
 use crate::metrics::text::clean::is_command;
@@ -11,6 +11,8 @@ use std::io::{self, Write};
 
 /// Lines after the first. Mails and agents' consoles cut the middle of longer texts away.
 const LINES_MAX: usize = 20;
+/// Runs that the first line names.
+const NAMED_MAX: usize = 10;
 /// Lines of evidence under one finding.
 const EVIDENCE_MAX: usize = 3;
 
@@ -56,7 +58,11 @@ pub fn report(out: &mut dyn Write, report: &Report, style: Style) -> io::Result<
 /// Prints one alert, for `-q`.
 pub fn alert(out: &mut dyn Write, alert: &Alert) -> io::Result<()> {
     let step = alert.step.map_or_else(String::new, |step| format!(" step {}", plain(step)));
-    let word = alert.severity.status_word();
+    // A filter that pages for CRITICAL must not page for its end.
+    let word = match alert.transition {
+        Transition::Resolved => "RESOLVED",
+        _ => alert.severity.status_word(),
+    };
     writeln!(
         out,
         "{word} {}{step} {} {}: {}",
@@ -68,7 +74,7 @@ pub fn alert(out: &mut dyn Write, alert: &Alert) -> io::Result<()> {
     if let Some(occurrence) = &alert.occurrence {
         writeln!(out, "    {}", place(occurrence))?;
     }
-    if alert.transition != crate::decide::Transition::Resolved && !alert.advice.is_empty() {
+    if alert.transition != Transition::Resolved && !alert.advice.is_empty() {
         writeln!(out, "    next: {}", one_line(&alert.advice))?;
     }
     Ok(())
@@ -81,13 +87,16 @@ fn summary(report: &Report, style: Style) -> String {
         return format!("{word} {} runs are well", report.runs.len());
     }
     let mut text = format!("{word} {} of {} runs need a look:", bad.len(), report.runs.len());
-    for run in &bad {
+    for run in bad.iter().take(NAMED_MAX) {
         let what = run
             .findings
             .iter()
             .find(|finding| finding.counts())
             .map_or("could not be patrolled", |finding| &finding.syndrome);
         let _ = write!(text, " {} ({what})", run.name);
+    }
+    if bad.len() > NAMED_MAX {
+        let _ = write!(text, " and {} more", bad.len() - NAMED_MAX);
     }
     text
 }
@@ -101,7 +110,10 @@ fn first_line(run: &RunReport, style: Style) -> String {
         }
     }
     let _ = write!(text, ": {}", headline(run));
-    let _ = write!(text, " | {}", changes(run));
+    let changes = changes(run);
+    if !changes.is_empty() {
+        let _ = write!(text, " | {changes}");
+    }
     text
 }
 
@@ -120,6 +132,9 @@ fn headline(run: &RunReport) -> String {
         return format!("{}{more}", one_line(&first.message));
     }
     let mut parts = vec![run.phase.clone()];
+    if run.log.is_some() && run.metrics.is_empty() {
+        parts.push("no numbers found in the log yet".to_owned());
+    }
     parts.extend(
         ["loss", "reward", "val_loss"]
             .iter()
@@ -143,7 +158,7 @@ fn changes(run: &RunReport) -> String {
             .map(|finding| finding.syndrome.as_str())
             .collect();
         if !ids.is_empty() {
-            parts.push(format!("{word}: {}", ids.join(", ")));
+            parts.push(format!("{word}: {}", counted(&ids)));
         }
     }
     if parts.is_empty() && run.findings.iter().any(|finding| finding.state == Standing::Ongoing) {
@@ -160,6 +175,21 @@ fn changes(run: &RunReport) -> String {
     parts.join(", ")
 }
 
+/// Each id once, with its number where there are several.
+fn counted(ids: &[&str]) -> String {
+    let mut counts: Vec<(&str, usize)> = Vec::new();
+    for id in ids {
+        match counts.iter_mut().find(|(known, _)| known == id) {
+            Some((_, count)) => *count += 1,
+            None => counts.push((id, 1)),
+        }
+    }
+    let words = counts
+        .iter()
+        .map(|(id, count)| if *count == 1 { (*id).to_owned() } else { format!("{id} ×{count}") });
+    words.collect::<Vec<_>>().join(", ")
+}
+
 /// How long since the last patrol, and how long that should have been where it was much longer.
 fn late(since_s: f64, expected_s: f64) -> String {
     let text = format!("last patrol {} ago", span(since_s));
@@ -168,6 +198,9 @@ fn late(since_s: f64, expected_s: f64) -> String {
 
 fn details(lines: &mut Vec<String>, run: &RunReport, now: DateTime<Utc>) {
     let headline = run.findings.iter().find(|finding| is_headline(finding));
+    if let Some(headline) = headline.filter(|headline| !headline.advice.is_empty()) {
+        lines.push(format!("  next: {}", one_line(&headline.advice)));
+    }
     for finding in &run.findings {
         let told = headline.is_some_and(|headline| headline.signature == finding.signature);
         let life = format!("  {} {}, {}", finding.severity, finding.syndrome, life(finding, now));
@@ -176,9 +209,6 @@ fn details(lines: &mut Vec<String>, run: &RunReport, now: DateTime<Utc>) {
         if open && (finding.severity > Severity::Info || finding.state == Standing::New) {
             evidence(lines, finding);
         }
-    }
-    if let Some(headline) = headline.filter(|headline| !headline.advice.is_empty()) {
-        lines.push(format!("  next: {}", one_line(&headline.advice)));
     }
 }
 
@@ -191,6 +221,9 @@ fn evidence(lines: &mut Vec<String>, finding: &Finding) {
     lines.extend(
         finding.occurrences.iter().take(EVIDENCE_MAX).map(|occurrence| format!("    {}", place(occurrence))),
     );
+    if let (Some(first), true) = (&finding.first, finding.occurrences.is_empty()) {
+        lines.push(format!("    {}", place(first)));
+    }
     if finding.occurrences.len() > EVIDENCE_MAX {
         lines.push(format!("    … {} in all", finding.count));
     }

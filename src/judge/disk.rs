@@ -42,11 +42,23 @@ pub fn check(context: &Context<'_>, _memory: &mut Memory) -> Vec<Opinion> {
             Observation::Absent => {}
         }
     }
+    opinions.extend(elsewhere(context));
     // One file system that cannot be looked at is not made up for by another that can.
     if opinions.iter().any(|opinion| matches!(opinion, Opinion::Holds(claim) if claim.subject == unknown())) {
         opinions.retain(|opinion| !matches!(opinion, Opinion::Well(subject, _) if *subject == unknown()));
     }
     opinions
+}
+
+/// Paths that are no longer asked about, or share a file system with one that is, where all answered.
+fn elsewhere(context: &Context<'_>) -> Vec<Opinion> {
+    let disks = &context.look.disks;
+    let known: Vec<_> =
+        disks.iter().filter_map(Observation::known).map(|facts| facts.path.display().to_string()).collect();
+    let per_path =
+        |open: &&Subject| open.check == NAME && open.of.as_ref().is_some_and(|path| !known.contains(path));
+    let over = context.open.iter().filter(per_path).filter(|_| known.len() == disks.len());
+    over.map(|open| Opinion::Well(open.clone(), "it is no longer looked at".to_owned())).collect()
 }
 
 fn unknown() -> Subject {

@@ -6,13 +6,15 @@ use crate::observe::guard::{GuardFacts, Undelivered};
 
 /// Its name.
 pub const NAME: &str = "guard";
+/// Alerts that a channel did not take.
+pub const DELIVERY_FAILED: &str = "delivery_failed";
 
 /// `state_damaged` and `delivery_failed`.
 pub fn check(context: &Context<'_>, _memory: &mut Memory) -> Vec<Opinion> {
     let facts = &context.look.guard;
     let mut opinions = vec![state(facts)];
     opinions.extend(facts.undelivered.iter().map(undelivered));
-    let over = context.open.iter().filter(|open| open.check == NAME && open.syndrome == "delivery_failed");
+    let over = context.open.iter().filter(|open| open.check == NAME && open.syndrome == DELIVERY_FAILED);
     let over =
         over.filter(|open| !facts.undelivered.iter().any(|owed| Some(&owed.channel) == open.of.as_ref()));
     opinions.extend(over.map(|open| Opinion::Well(open.clone(), "its alerts were taken".to_owned())));
@@ -38,7 +40,7 @@ fn undelivered(owed: &Undelivered) -> Opinion {
     let (channel, count) = (&owed.channel, owed.alerts);
     let plural = if count == 1 { "alert" } else { "alerts" };
     Claim::new(
-        Subject::new(NAME, "delivery_failed").of(channel.clone()),
+        Subject::new(NAME, DELIVERY_FAILED).of(channel.clone()),
         Scope::Surroundings,
         Severity::Warning,
         format!("channel {channel} did not take {count} {plural}: {}", owed.error),

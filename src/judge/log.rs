@@ -20,8 +20,11 @@ pub fn check(context: &Context<'_>, memory: &mut Memory) -> Vec<Opinion> {
         Observation::Failed { why } if context.look.stuck.iter().any(|stuck| stuck.explains(why)) => {
             Vec::new()
         }
-        Observation::Failed { .. } if memory.ended_by_operator() => Vec::new(),
-        Observation::Failed { why } => vec![missing(format!("cannot read the log: {why}"))],
+        // The log of a run that is over may be put away.
+        Observation::Failed { .. } if memory.end.is_some() => {
+            vec![Opinion::Well(Subject::new(NAME, "log_missing"), "the run is over".to_owned())]
+        }
+        Observation::Failed { why } => vec![missing(why.clone())],
         Observation::Known(facts) => read(facts).into_iter().chain(text(&context.look.digest)).collect(),
     };
     let stuck = &context.look.stuck;

@@ -23,8 +23,8 @@ use crate::clock::Reading;
 use crate::config::{Config, Run};
 use crate::finding::{Opinion, Scope, Subject};
 use crate::metrics::numbers::Numbers;
-use crate::observe::Look;
 use crate::observe::process::{Found, Life};
+use crate::observe::{Look, Observation};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
@@ -69,6 +69,11 @@ impl Context<'_> {
     /// When the run's process started.
     pub fn process_started(&self) -> Option<DateTime<Utc>> {
         self.living().map(|life| life.started)
+    }
+
+    /// What to type when the run has finished, from any directory.
+    fn done_command(&self) -> String {
+        format!("`trainguard done {}{}`", self.run.name, self.config.flags)
     }
 
     /// ` at step 1200`, as the log printed it; empty where it prints none.
@@ -164,9 +169,23 @@ pub fn judge(context: &Context<'_>, memory: &mut Memory) -> Vec<Opinion> {
         opinions
             .extend(over.map(|open| Opinion::Well(open.clone(), "the run was declared finished".to_owned())));
     }
+    opinions.extend(no_longer_asked(context));
     process::remember(context, memory);
     memory.numbers = context.look.digest.numbers.clone();
     opinions
+}
+
+/// What nobody looks at any more, because the config no longer names it, stays open for no one.
+fn no_longer_asked(context: &Context<'_>) -> Vec<Opinion> {
+    let look = context.look;
+    let asked = |check: &str| match check {
+        process::NAME => look.process != Observation::Absent,
+        checkpoint::NAME => look.checkpoints != Observation::Absent,
+        log::NAME => context.run.log.is_some(),
+        _ => true,
+    };
+    let over = context.open.iter().filter(|open| !asked(&open.check));
+    over.map(|open| Opinion::Well(open.clone(), "it is no longer looked at".to_owned())).collect()
 }
 
 #[cfg(test)]

@@ -161,9 +161,18 @@ fn present(context: &Context<'_>, memory: &mut Memory, life: &Life) -> Vec<Opini
             well(ZOMBIE, &format!("ended and the run is complete: {}", end.how))
         } else {
             memory.process.dead_since.get_or_insert(context.now.wall);
-            let message = format!("process {pid} has ended{} and is a zombie: whoever started it has not noticed", context.at_step());
-            let advice = format!("Read the end of the log; `trainguard done {}` if it finished; end its parent (ps -o ppid= -p {pid})", context.run.name);
-            claim(ZOMBIE, message, advice).with("pid", pid).with("last_lines", memory.process.last_lines.clone()).holds()
+            let message = format!(
+                "process {pid} has ended{} and is a zombie: whoever started it has not noticed",
+                context.at_step()
+            );
+            let advice = format!(
+                "Read the end of the log; {} if it finished; end its parent (ps -o ppid= -p {pid})",
+                context.done_command()
+            );
+            claim(ZOMBIE, message, advice)
+                .with("pid", pid)
+                .with("last_lines", memory.process.last_lines.clone())
+                .holds()
         });
         return opinions;
     }
@@ -247,14 +256,11 @@ fn dead(context: &Context<'_>, memory: &Memory, why: &str, pid: Option<i32>) -> 
         Some(pid) => format!("process {pid} ({})", short(&process.command)),
         None => "the process".to_owned(),
     };
-    let name = &context.run.name;
+    let done = context.done_command();
     let (role, what) = if told_by_words(context) {
         (Role::Confirmation, "the log says why".to_owned())
     } else {
-        (
-            Role::Root,
-            format!("ended without sign of completion or failure; `trainguard done {name}` if it finished"),
-        )
+        (Role::Root, format!("ended without sign of completion or failure; {done} if it finished"))
     };
     let message = format!("{who} is gone{}: {what}", context.at_step());
     let advice = "Read the last lines; without an error there, look for the OOM killer (dmesg, journalctl -k) and the scheduler's limits, then restart from the last checkpoint";

@@ -307,6 +307,7 @@ fn look(wall: DateTime<Utc>) -> Look {
 
 fn config() -> Config {
     Config {
+        flags: String::new(),
         files: Vec::new(),
         training: Training {
             phase1_steps: 1000,

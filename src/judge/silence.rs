@@ -201,8 +201,8 @@ pub fn check(context: &Context<'_>, memory: &mut Memory) -> Vec<Opinion> {
         None => {
             let message = format!("{quiet}; no process is known");
             let advice = format!(
-                "Give --pid, --pid-file or --match (process: in the config) to tell a hang from an end; `trainguard done {}` if it finished",
-                context.run.name
+                "Give --pid, --pid-file or --match (process: in the config) to tell a hang from an end; {} if it finished",
+                context.done_command()
             );
             vec![
                 measured(claim(SILENT, Severity::Warning, message, advice)).holds(),

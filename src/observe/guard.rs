@@ -12,6 +12,8 @@ pub struct GuardFacts {
 /// What one channel owes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Undelivered {
+    /// The run whose alerts they are.
+    pub run: String,
     /// The channel.
     pub channel: String,
     /// Alerts that it did not take.

@@ -6,7 +6,7 @@
 //! and the previous generation is used: it repeats the last patrol, whose alerts have the same ids
 //! and are therefore not told again.
 
-use crate::clock::Reading;
+use crate::clock::{Clock, Reading};
 use crate::decide::Ledger;
 use crate::error::{Error, Result};
 use crate::judge::{Memory, Phase};
@@ -78,13 +78,13 @@ pub struct Loaded {
 
 impl State {
     /// A state for a run that nothing is known of.
-    pub fn new(run: &str, log: Option<&Path>, now: DateTime<Utc>) -> Self {
+    pub fn new(run: &str, log: Option<&Path>, clock: &Clock) -> Self {
         Self {
             schema: SCHEMA.to_owned(),
             run: run.to_owned(),
             log: log.map(|path| path.to_string_lossy().into_owned()),
-            lineage: lineage(now),
-            created: now,
+            lineage: format!("{:016x}", clock.entropy),
+            created: clock.wall(),
             last: None,
             interval_s: None,
             phase: Phase::default(),
@@ -98,8 +98,8 @@ impl State {
     }
 
     /// Loads a run's state; the caller holds the run's lock. It must be about the log given.
-    pub fn load(store: &Store, run: &str, log: Option<&Path>, now: DateTime<Utc>) -> Result<Loaded> {
-        let loaded = Self::load_any(store, run, log, now)?;
+    pub fn load(store: &Store, run: &str, log: Option<&Path>, clock: &Clock) -> Result<Loaded> {
+        let loaded = Self::load_any(store, run, log, clock)?;
         let asked = log.map(|log| log.to_string_lossy().into_owned());
         if loaded.state.log == asked {
             return Ok(loaded);
@@ -114,10 +114,10 @@ impl State {
     }
 
     /// Loads a run's state whatever log it is about; the caller holds the run's lock.
-    pub fn load_any(store: &Store, run: &str, log: Option<&Path>, now: DateTime<Utc>) -> Result<Loaded> {
+    pub fn load_any(store: &Store, run: &str, log: Option<&Path>, clock: &Clock) -> Result<Loaded> {
         let path = store.path(&file_name(run));
         let damage = match read(&path)? {
-            None => return Ok(Loaded { state: Self::new(run, log, now), damage: None }),
+            None => return Ok(Loaded { state: Self::new(run, log, clock), damage: None }),
             Some(Parsed::Whole(state)) => return Ok(Loaded { state: *state, damage: None }),
             Some(Parsed::Damaged(why)) => why,
         };
@@ -125,7 +125,7 @@ impl State {
         let previous = store.path(&format!("{}.prev", file_name(run)));
         let (mut state, instead) = match read(&previous)? {
             Some(Parsed::Whole(state)) => (*state, "the previous generation is used"),
-            Some(Parsed::Damaged(_)) | None => (Self::new(run, log, now), "the log is read from its start"),
+            Some(Parsed::Damaged(_)) | None => (Self::new(run, log, clock), "the log is read from its start"),
         };
         state.replaces_damage = true;
         let damage =
@@ -221,15 +221,4 @@ fn keep(path: &Path, kept: &Path) -> io::Result<()> {
 
 fn file_name(run: &str) -> String {
     format!("{run}.json")
-}
-
-/// 64 random bits as hex: from the kernel where it answers, else from the clock and the pid.
-fn lineage(now: DateTime<Utc>) -> String {
-    let mut bytes = [0_u8; 8];
-    let random = std::fs::File::open("/dev/urandom").and_then(|mut source| source.read_exact(&mut bytes));
-    if random.is_err() {
-        let seed = format!("{}-{}", now.timestamp_nanos_opt().unwrap_or_default(), std::process::id());
-        bytes = xxhash_rust::xxh3::xxh3_64(seed.as_bytes()).to_le_bytes();
-    }
-    format!("{:016x}", u64::from_le_bytes(bytes))
 }

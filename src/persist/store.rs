@@ -5,7 +5,8 @@ use crate::error::{Error, Result};
 use crate::persist::lock::Lock;
 use crate::persist::{atomic, trust};
 use rustix::fs::{Mode, OFlags};
-use std::fs::DirBuilder;
+use std::collections::BTreeMap;
+use std::fs::{DirBuilder, File};
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
@@ -86,6 +87,24 @@ impl Store {
     pub fn write_with_mode(&self, path: &Path, bytes: &[u8], mode: u32, durable: bool) -> Result<()> {
         let write = if durable { atomic::replace } else { atomic::exchange };
         self.with_reserve(|| write(path, bytes, mode)).map_err(Error::io("write", path))
+    }
+
+    /// Replaces a small note of ours by another and returns what it was. Nothing rests on it but that
+    /// something is not said twice: a fault says it again.
+    pub fn exchange_note(
+        &self,
+        name: &str,
+        note: &BTreeMap<String, Option<String>>,
+    ) -> BTreeMap<String, Option<String>> {
+        let path = self.path(name);
+        let read = |file: File| serde_json::from_reader(io::BufReader::new(file)).ok();
+        let before: BTreeMap<_, _> = trust::open(&path).ok().and_then(read).unwrap_or_default();
+        if before != *note
+            && let Ok(bytes) = serde_json::to_vec(note)
+        {
+            drop(self.write_unsynced(&path, &bytes));
+        }
+        before
     }
 
     /// Runs a write again without the reserve when the disk is full.

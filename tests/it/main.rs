@@ -6,6 +6,7 @@
 mod bad_config;
 mod bad_input;
 mod cron;
+mod fixtures;
 mod gpu;
 mod lifecycle;
 mod mistakes;
@@ -17,3 +18,4 @@ mod report;
 mod rotation;
 mod scene;
 mod state_files;
+mod told;

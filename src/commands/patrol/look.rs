@@ -13,18 +13,21 @@ use crate::observe::process::{Found, ProcessFacts};
 use crate::observe::{Look, Observation};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Share of `--timeout` in which logs are read; the rest is for keeping, printing and delivery.
 const READING: f64 = 0.6;
 /// Share of `--timeout` that probes may take, where that is less than the contract's 5 s.
 const PROBING: f64 = 0.5;
+/// Least time for probes, whatever the `--timeout`: a busy machine takes this long to start a child,
+/// and its slowness must not pass for a dead file system.
+const PROBES_MIN: Duration = Duration::from_secs(1);
 /// Mode of a file that quotes no log.
 const ANY_MODE: u32 = 0o666;
 
 /// How long probes may take under this `--timeout`.
 pub(super) fn probe_deadline(common: &Common) -> Duration {
-    DEADLINE.min(common.timeout.mul_f64(PROBING))
+    DEADLINE.min(common.timeout.mul_f64(PROBING)).max(PROBES_MIN)
 }
 
 /// What may block and is therefore asked in the child, for one run.
@@ -70,7 +73,13 @@ pub(super) struct Looked {
 }
 
 /// Takes the probes' answers and reads the log.
-pub(super) fn look(held: &mut Held<'_>, patrol: &Patrol<'_>, answers: &Answers, guard: GuardFacts) -> Looked {
+pub(super) fn look(
+    held: &mut Held<'_>,
+    patrol: &Patrol<'_>,
+    answers: &Answers,
+    guard: GuardFacts,
+    runs_left: usize,
+) -> Looked {
     let run = held.run;
     let mut look = Look {
         log: Observation::Absent,
@@ -101,13 +110,13 @@ pub(super) fn look(held: &mut Held<'_>, patrol: &Patrol<'_>, answers: &Answers, 
     };
     match log_answers {
         Observation::Failed { why } => look.log = Observation::Failed { why },
-        Observation::Known(()) | Observation::Absent => read(held, path, patrol, &mut look),
+        Observation::Known(()) | Observation::Absent => read(held, path, patrol, &mut look, runs_left),
     }
     let mode = mode(path, look.log.known());
     Looked { look, mode }
 }
 
-fn read(held: &mut Held<'_>, path: &Path, patrol: &Patrol<'_>, look: &mut Look) {
+fn read(held: &mut Held<'_>, path: &Path, patrol: &Patrol<'_>, look: &mut Look, runs_left: usize) {
     let memory = &held.state.memory;
     let process = look.process.known();
     let options = Options {
@@ -117,13 +126,20 @@ fn read(held: &mut Held<'_>, path: &Path, patrol: &Patrol<'_>, look: &mut Look) 
     };
     let mut digest = Digest::new(memory.numbers.clone(), options);
     let limits = Limits {
-        deadline: patrol.clock.started + patrol.common.timeout.mul_f64(READING),
+        deadline: deadline(patrol, runs_left),
         last_look: patrol.is_final(),
         process_gone: process.is_some_and(|facts| matches!(facts.found, Found::Gone { .. })),
         now: patrol.clock.wall(),
     };
     look.log = log::read(path, &mut held.state.logs, &mut digest, &limits);
     look.digest = digest.finish();
+}
+
+/// When this run's reading ends: the time for reading that is left is shared among the runs that
+/// are left, so that none waits for another's backlog.
+fn deadline(patrol: &Patrol<'_>, runs_left: usize) -> Instant {
+    let left = patrol.common.timeout.mul_f64(READING).saturating_sub(patrol.clock.elapsed());
+    Instant::now() + left.div_f64(runs_left.max(1) as f64)
 }
 
 /// Whether what the log says now is by another process than the last attempt's.

@@ -18,15 +18,15 @@ use crate::deliver::{channels, route, text};
 use crate::error::{Error, Result, chain};
 use crate::finding::Severity;
 use crate::judge::{self, Context};
-use crate::observe::guard::GuardFacts;
+use crate::observe::guard::{GuardFacts, Undelivered};
 use crate::observe::probe::{self, Answers, Question};
 use crate::persist::lock::Lock;
 use crate::persist::state::{Loaded, State};
 use crate::persist::store::Store;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, IsTerminal, Write};
 use std::ops::Range;
-use std::path::Path;
+use std::time::Instant;
 
 /// Where a patrol keeps what it must remember.
 struct Keep {
@@ -56,10 +56,14 @@ impl Held<'_> {
 struct Outcome {
     report: RunReport,
     alerts: Vec<Alert>,
+    /// Alerts and state are durable.
+    kept: bool,
     /// What could not be kept, for people.
     troubles: Vec<String>,
     /// Greatest mode of a file that quotes this run's log.
     mode: u32,
+    /// Another patrol looks at it.
+    busy: bool,
 }
 
 /// Looks once; returns the exit code.
@@ -69,22 +73,33 @@ pub fn run(args: &Args, common: &Common, clock: &Clock, out: &mut dyn Write) -> 
     let keep = if args.stateless { None } else { Some(Keep::open(&config)?) };
     let patrol = Patrol { args, common, clock, config: &config, keep: keep.as_ref() };
 
-    let mut held: Vec<_> = runs.into_iter().map(|run| (run, patrol.hold(run))).collect();
+    let lock_until = Instant::now() + common.lock_wait;
+    let mut held: Vec<_> = runs.into_iter().map(|run| (run, patrol.hold(run, lock_until))).collect();
     let answers = patrol.probe(&mut held);
+    let owed = keep.as_ref().map_or(Ok(Vec::new()), |keep| keep.outbox.undelivered());
+    let (owed, unread) = owed.map_or_else(|error| (Vec::new(), Some(chain(&error))), |owed| (owed, None));
+    let mut left = held.len();
     let outcomes: Vec<_> = held
         .into_iter()
-        .map(|(run, held)| match held {
-            Ok(held) => patrol.patrol(held, &answers),
-            Err(error) => Outcome::failed(run, &error, clock),
+        .map(|(run, held)| {
+            left -= 1;
+            match held {
+                Ok(held) => patrol.patrol(held, &answers, &owed, left + 1),
+                Err(error) => Outcome::failed(run, &error, clock),
+            }
         })
         .collect();
     let mut troubles: Vec<String> = outcomes.iter().flat_map(|outcome| outcome.troubles.clone()).collect();
+    troubles.extend(unread);
     if let Some(keep) = &keep {
         troubles.extend(patrol.write_health(keep, &outcomes).err().map(|error| chain(&error)));
     }
     let worst = outcomes.iter().map(|outcome| outcome.report.severity).max().unwrap_or_default();
-    let (reports, alerts): (Vec<_>, Vec<_>) =
-        outcomes.into_iter().map(|outcome| (outcome.report, outcome.alerts)).unzip();
+    let (mut reports, mut alerts, mut unkept) = (Vec::new(), Vec::new(), Vec::new());
+    for outcome in outcomes {
+        reports.push(outcome.report);
+        (if outcome.kept { &mut alerts } else { &mut unkept }).extend(outcome.alerts);
+    }
     let report = Report {
         schema: SCHEMA,
         severity: worst,
@@ -93,11 +108,17 @@ pub fn run(args: &Args, common: &Common, clock: &Clock, out: &mut dyn Write) -> 
         agents: [],
         notes: config.notes.clone(),
     };
-    let shown = patrol.print(out, &report, &alerts.concat())?;
-    if let Some(keep) = &keep {
-        troubles.extend(patrol.deliver(keep, out, shown));
-    }
+    let shown = patrol.print(out, &report, &alerts, &unkept).unwrap_or_else(|error| {
+        troubles.push(format!("cannot print the verdict: {error}"));
+        BTreeSet::new()
+    });
     complain(&troubles);
+    if let Some(keep) = &keep {
+        // A channel's failure is the next patrol's finding, and no part of this verdict.
+        let refused = patrol.deliver(keep, out, shown);
+        let told = common.quiet && report.tells(judge::guard::DELIVERY_FAILED);
+        complain(if told { &[] } else { &refused });
+    }
     let severity = if troubles.is_empty() { worst } else { worst.max(Severity::Unknown) };
     Ok(if severity == Severity::Warning && args.fail_on == FailOn::Critical {
         0
@@ -125,7 +146,15 @@ impl Keep {
 impl Outcome {
     fn failed(run: &Run, error: &Error, clock: &Clock) -> Self {
         let report = RunReport::failed(&run.name, chain(error), clock.wall());
-        Self { report, alerts: Vec::new(), troubles: Vec::new(), mode: 0o644 }
+        let busy = matches!(error, Error::Locked(_));
+        Self { report, alerts: Vec::new(), kept: true, troubles: Vec::new(), mode: 0o666, busy }
+    }
+
+    /// Why the run could not be patrolled, for its health entry: whoever patrols it at this moment
+    /// knows better.
+    fn failure(&self) -> Option<(String, String)> {
+        let why = self.report.error.clone().filter(|_| !self.busy)?;
+        Some((self.report.name.clone(), why))
     }
 }
 
@@ -143,23 +172,24 @@ impl Patrol<'_> {
         self.args.last || self.args.stateless
     }
 
-    /// Takes a run's lock and loads its state.
-    fn hold<'a>(&self, run: &'a Run) -> Result<Held<'a>> {
-        let now = self.clock.wall();
+    /// Takes a run's lock and loads its state. A new state is durable before anything rests on it:
+    /// its lineage is part of the ids of alerts.
+    fn hold<'a>(&self, run: &'a Run, lock_until: Instant) -> Result<Held<'a>> {
         let log = run.log.as_deref();
+        let held =
+            |state, damage, lock| Held { run, state, damage, asked: 0..0, whats: Vec::new(), _lock: lock };
         let Some(keep) = self.keep else {
-            return Ok(Held {
-                run,
-                state: State::new(&run.name, log, now),
-                damage: None,
-                asked: 0..0,
-                whats: Vec::new(),
-                _lock: None,
-            });
+            return Ok(held(State::new(&run.name, log, self.clock), None, None));
         };
-        let lock = keep.store.lock_run(&run.name, self.common.lock_wait)?;
-        let Loaded { state, damage } = State::load(&keep.store, &run.name, log, now)?;
-        Ok(Held { run, state, damage, asked: 0..0, whats: Vec::new(), _lock: Some(lock) })
+        let wait = lock_until.saturating_duration_since(Instant::now());
+        let lock = keep.store.lock_run(&run.name, wait)?;
+        let known = State::exists(&keep.store, &run.name);
+        let Loaded { state, damage } = State::load(&keep.store, &run.name, log, self.clock)?;
+        if !known {
+            // On a full disk it looks all the same, and says at the end what could not be kept.
+            drop(state.save(&keep.store).and_then(|()| keep.store.sync()));
+        }
+        Ok(held(state, damage, Some(lock)))
     }
 
     /// Asks what may block, for all runs in one child.
@@ -180,17 +210,19 @@ impl Patrol<'_> {
     }
 
     /// Observe, judge, decide and keep, for one run.
-    fn patrol(&self, mut held: Held<'_>, answers: &Answers) -> Outcome {
+    fn patrol(
+        &self,
+        mut held: Held<'_>,
+        answers: &Answers,
+        owed: &[Undelivered],
+        runs_left: usize,
+    ) -> Outcome {
         let before = held.state.last.clone();
         let damage = held.damage.take();
         let mut troubles = Vec::new();
-        let undelivered = self.keep.map_or(Ok(Vec::new()), |keep| keep.outbox.undelivered(&held.run.name));
-        let undelivered = undelivered.unwrap_or_else(|error| {
-            troubles.push(chain(&error));
-            Vec::new()
-        });
+        let undelivered = owed.iter().filter(|owed| owed.run == held.run.name).cloned().collect();
         let guard = GuardFacts { damage, undelivered };
-        let looked = look::look(&mut held, self, answers, guard);
+        let looked = look::look(&mut held, self, answers, guard, runs_left);
         let Held { run, mut state, _lock, .. } = held;
         let open = state.ledger.subjects();
         let context = Context {
@@ -212,17 +244,20 @@ impl Patrol<'_> {
             now: self.clock.wall(),
             renotify: self.config.patrol.renotify,
             reopen_quiet: self.config.patrol.reopen_quiet,
+            ended_by_operator: state.memory.ended_by_operator(),
         };
         let decision = decide(opinions, &mut state.ledger, &rules);
         state.phase = judge::phase(&context, &state.memory);
         state.advance(&self.clock.now);
         let report = verdict::report(&context, &state, &decision);
-        if let Some(keep) = self.keep {
-            troubles.extend(
-                self.keep_all(keep, &state, &decision.alerts, looked.mode).err().map(|error| chain(&error)),
-            );
+        let mut kept = true;
+        if let Some(keep) = self.keep
+            && let Err(error) = self.keep_all(keep, &state, &decision.alerts, looked.mode)
+        {
+            troubles.push(chain(&error));
+            kept = false;
         }
-        Outcome { report, alerts: decision.alerts, troubles, mode: looked.mode }
+        Outcome { report, alerts: decision.alerts, kept, troubles, mode: looked.mode, busy: false }
     }
 
     /// Outbox before state: a kill in between repeats this patrol with the same alert ids.
@@ -245,46 +280,70 @@ impl Patrol<'_> {
         let update = Update {
             runs: outcomes
                 .iter()
+                .filter(|outcome| outcome.report.error.is_none())
                 .map(|outcome| {
                     (outcome.report.name.clone(), verdict::health(&outcome.report, self.clock.wall()))
                 })
                 .collect(),
+            failed: outcomes.iter().filter_map(Outcome::failure).collect(),
             only: named.then(|| self.config.runs.iter().map(|run| run.name.clone()).collect()),
             mode: outcomes.iter().fold(0o666, |mode, outcome| mode & outcome.mode),
             durable,
         };
-        let news = |outcome: &Outcome| {
-            let read = outcome.report.log.as_ref().is_some_and(|log| log.bytes_read > 0);
-            read || !outcome.report.findings.is_empty() || outcome.report.since_last_s.is_none()
-        };
-        let durable = outcomes.iter().any(news);
         if durable && !keep.store.holds(&self.config.health_file) {
             keep.store.sync()?;
         }
         health::write(&keep.store, &self.config.health_file, update, self.clock.wall(), self.common.lock_wait)
     }
 
-    /// Prints the verdict; returns the ids of the alerts that it told.
-    fn print(&self, out: &mut dyn Write, report: &Report, alerts: &[Alert]) -> Result<BTreeSet<String>> {
-        let failed = report.runs.iter().any(|run| run.error.is_some());
+    /// Prints the verdict; returns the ids of the alerts that it told: none where nobody reads any more.
+    fn print(
+        &self,
+        out: &mut dyn Write,
+        report: &Report,
+        alerts: &[Alert],
+        unkept: &[Alert],
+    ) -> io::Result<BTreeSet<String>> {
+        match self.write(out, report, unkept) {
+            Ok(true) => Ok(alerts.iter().map(|alert| alert.id.clone()).collect()),
+            Ok(false) => Ok(BTreeSet::new()),
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(BTreeSet::new()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Says whether the verdict was written: with `-q` and for people only what could not be patrolled
+    /// is, and alerts that no outbox could take.
+    fn write(&self, out: &mut dyn Write, report: &Report, unkept: &[Alert]) -> io::Result<bool> {
+        let failed: Vec<_> = report.runs.iter().filter(|run| run.error.is_some()).cloned().collect();
+        let failed = if self.common.quiet { self.unsaid(failed) } else { failed };
         let json = self.args.format == ReportFormat::Json;
-        let quiet = self.common.quiet && !(json && (failed || !alerts.is_empty()));
-        if quiet {
-            let failed: Vec<_> = report.runs.iter().filter(|run| run.error.is_some()).cloned().collect();
+        let verdict = !self.common.quiet || json;
+        if verdict && json {
+            let line = serde_json::to_string(report).map_err(io::Error::other)?;
+            writeln!(out, "{line}")?;
+        } else if verdict {
+            text::report(out, report, self.style())?;
+        } else {
             if !failed.is_empty() {
                 let failed = Report { runs: failed, notes: Vec::new(), ..report.clone() };
-                printed(text::report(out, &failed, self.style()))?;
+                text::report(out, &failed, self.style())?;
             }
-            return Ok(BTreeSet::new());
+            for alert in unkept {
+                text::alert(out, alert)?;
+            }
         }
-        if json {
-            let line = serde_json::to_string(report).map_err(io::Error::other);
-            printed(line.and_then(|line| writeln!(out, "{line}")))?;
-        } else {
-            printed(text::report(out, report, self.style()))?;
-        }
-        printed(out.flush())?;
-        Ok(alerts.iter().map(|alert| alert.id.clone()).collect())
+        out.flush()?;
+        Ok(verdict)
+    }
+
+    /// Of the runs that could not be patrolled, those that were not said to be so by the previous
+    /// patrol with `-q`.
+    fn unsaid(&self, failed: Vec<RunReport>) -> Vec<RunReport> {
+        let now: BTreeMap<_, _> = failed.iter().map(|run| (run.name.clone(), run.error.clone())).collect();
+        let before =
+            self.keep.map(|keep| keep.store.exchange_note("unpatrolled.json", &now)).unwrap_or_default();
+        failed.into_iter().filter(|run| before.get(&run.name) != Some(&run.error)).collect()
     }
 
     fn style(&self) -> text::Style {
@@ -306,15 +365,5 @@ impl Patrol<'_> {
         let out: &mut dyn Write = if self.args.format == ReportFormat::Json { &mut stderr } else { out };
         let mut channels = channels(&keep.store, out, shown);
         keep.outbox.drain(&mut channels, self.clock.wall()).unwrap_or_else(|error| vec![chain(&error)])
-    }
-}
-
-/// A reader that went away is no fault.
-fn printed(written: io::Result<()>) -> Result<()> {
-    match written {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(Error::io("write to", Path::new("standard output"))(error))
-        }
-        _ => Ok(()),
     }
 }

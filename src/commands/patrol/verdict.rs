@@ -3,7 +3,7 @@
 use crate::decide::Decision;
 use crate::deliver::health::stamp;
 use crate::deliver::report::{Best, CheckpointReport, LogReport, Number, ProcessReport, RunReport};
-use crate::finding::{Finding, Severity, Standing};
+use crate::finding::{Finding, Standing};
 use crate::judge::{Context, gpu};
 use crate::observe::Observation;
 use crate::observe::gpu::Gpu;
@@ -25,7 +25,7 @@ pub(super) fn report(context: &Context<'_>, state: &State, decision: &Decision) 
     let chosen = gpu::choose(context);
     RunReport {
         name: context.run.name.clone(),
-        severity: decision.severity.max(shown(decision)),
+        severity: decision.severity,
         phase: state.phase.word().to_owned(),
         attempt: state.memory.attempt,
         step: numbers.printed_step(),
@@ -43,12 +43,6 @@ pub(super) fn report(context: &Context<'_>, state: &State, decision: &Decision) 
         findings: decision.findings.clone(),
         error: None,
     }
-}
-
-/// `info` findings that are open show in the run's severity although the exit code ignores them.
-fn shown(decision: &Decision) -> Severity {
-    let informs = |finding: &&Finding| finding.counts() && finding.severity == Severity::Info;
-    decision.findings.iter().find(informs).map_or(Severity::Ok, |finding| finding.severity)
 }
 
 fn log(context: &Context<'_>, path: &str) -> LogReport {
@@ -95,7 +89,7 @@ fn process(context: &Context<'_>) -> Option<ProcessReport> {
 pub(super) fn health(report: &RunReport, now: DateTime<Utc>) -> Value {
     let findings = report.findings.iter().filter(|finding| finding.state != Standing::History);
     let findings: Vec<_> = findings.map(finding).collect();
-    let mut entry = json!({
+    json!({
         "status": report.severity.status_word(),
         "updated_at": stamp(now),
         "next_patrol_by": stamp(report.next_patrol_by),
@@ -110,11 +104,7 @@ pub(super) fn health(report: &RunReport, now: DateTime<Utc>) -> Value {
         "checkpoint_age_s": report.checkpoint.as_ref().map(|checkpoint| checkpoint.age_s.round()),
         "gpus": report.gpus.iter().map(card).collect::<Vec<_>>(),
         "findings": findings,
-    });
-    if let (Some(error), Some(entry)) = (&report.error, entry.as_object_mut()) {
-        entry.insert("error".to_owned(), error.as_str().into());
-    }
-    entry
+    })
 }
 
 fn card(gpu: &Gpu) -> Value {
@@ -131,7 +121,7 @@ fn card(gpu: &Gpu) -> Value {
 }
 
 fn finding(finding: &Finding) -> Value {
-    let first = finding.occurrences.first();
+    let first = finding.first.as_ref();
     json!({
         "syndrome": finding.syndrome,
         "severity": finding.severity.word(),

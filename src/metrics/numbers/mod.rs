@@ -191,6 +191,9 @@ impl Numbers {
     /// Why the steps show that the run is complete, where they do: the total was reached, or the
     /// last row before it was printed (rows come every so many steps, and some count from 0).
     pub fn complete(&self, configured: Option<u64>) -> Option<String> {
+        if configured.is_none() && self.step_restarts {
+            return self.last_epoch_is_complete();
+        }
         let total = self.total(configured).filter(|total| *total > 0.0)?;
         let step = self.max_step?;
         if configured.is_none() {
@@ -206,6 +209,14 @@ impl Numbers {
         let unprinted = self.steps_per_row().filter(|steps| *steps > 1.0).unwrap_or(0.0);
         let reached = step >= total - from_zero || step + unprinted > total;
         reached.then(|| format!("step {step} of {total} was reached"))
+    }
+
+    /// The same where steps count within an epoch: the last step of the last epoch.
+    fn last_epoch_is_complete(&self) -> Option<String> {
+        let (step, total) = (self.latest.get(Metric::Step)?, self.total_steps?);
+        let (epoch, epochs) = (self.latest.get(Metric::Epoch)?, self.latest.get(Metric::TotalEpochs)?);
+        let reached = total > 0.0 && step >= total && epoch >= epochs;
+        reached.then(|| format!("step {step} of {total} in epoch {epoch} of {epochs} was reached"))
     }
 }
 

@@ -77,11 +77,11 @@ impl Spot {
 /// Bad rows with fewer than [`FINITE_ROWS`] finite ones between any two of them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Streak {
-    /// The first bad row.
+    /// The first bad row; where the gradient was bad first, the first with a bad loss.
     pub first: Spot,
     /// The last bad row.
     pub last: Spot,
-    /// What was not finite in the first.
+    /// What was not finite there.
     pub which: Which,
     /// How.
     pub bad: Bad,
@@ -150,6 +150,10 @@ impl NonFinite {
         let spot = spot();
         match &mut self.streak {
             Some(streak) if !streak.is_over() => {
+                // A bad gradient leads to a bad loss, and the loss is what people look for.
+                if (streak.which, which) == (Which::GradNorm, Which::Loss) {
+                    (streak.first, streak.which, streak.bad) = (spot, which, bad);
+                }
                 streak.last = spot;
                 streak.rows += 1;
                 streak.finite_since = 0;

@@ -60,6 +60,8 @@ fn a_gradient_overflow_counts_when_it_lasts_or_hides_the_loss() {
     let inf = f64::INFINITY;
     assert_eq!(with(&[(2.0, inf), (2.0, inf), (2.0, 1.0), (2.0, inf)]), None);
     assert_eq!(with(&[(2.0, inf), (2.0, inf), (2.0, inf)]).unwrap().first.line, 3);
+    let lost = with(&[(2.0, inf), (2.0, inf), (2.0, inf), (f64::NAN, f64::NAN)]).unwrap();
+    assert_eq!((lost.first.line, lost.which.name(), lost.rows), (4, "loss", 2));
     let hidden = with(&[(2.0, 1.0), (0.0, f64::NAN)]).unwrap();
     assert_eq!((hidden.first.line, hidden.which.name()), (2, "grad_norm"));
 }
@@ -132,6 +134,15 @@ fn a_total_that_counts_within_an_epoch_completes_nothing() {
     second.values.set(Metric::Step, 1.0);
     numbers.fold(&second);
     assert_eq!(numbers.total(None), None, "the printed step fell back while the global one rose");
+    for (global, step, epoch, complete) in
+        [(18.0, 2.0, 9.0, false), (19.0, 1.0, 10.0, false), (20.0, 2.0, 10.0, true)]
+    {
+        let mut row = row(1, 1, global, 1.0);
+        row.values.set(Metric::Step, step);
+        row.values.set(Metric::Epoch, epoch);
+        numbers.fold(&row);
+        assert_eq!(numbers.complete(None).is_some(), complete, "step {step} of 2 in epoch {epoch} of 10");
+    }
 }
 
 #[test]
