@@ -215,7 +215,9 @@ fn flags(args: &LoadArgs<'_>, documents: &[Document]) -> String {
     match &args.log {
         Some(log) => add("--log", &log.log),
         None if args.config.is_empty() => {
-            documents.iter().for_each(|document| add("--config", &document.path))
+            for document in documents {
+                add("--config", &document.path);
+            }
         }
         None => args.config.iter().for_each(|path| add("--config", path)),
     }

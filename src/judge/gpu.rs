@@ -61,8 +61,8 @@ pub fn choose<'a>(context: &Context<'a>) -> Option<Choice<'a>> {
     Some(choice::choose(&facts.cards, &context.run.gpus, context.living()))
 }
 
-/// `gpu_fell_off_bus`, `gpu_missing`, `gpu_unknown`, the driver's faults, and what [`card`] says of
-/// each card.
+/// `gpu_fell_off_bus`, `gpu_missing`, `gpu_unknown`, the driver's faults, and what is to be
+/// said of each card.
 pub fn check(context: &Context<'_>, memory: &mut Memory) -> Vec<Opinion> {
     let facts = match &context.look.gpus {
         Observation::Absent => return absent(context),

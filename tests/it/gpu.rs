@@ -333,9 +333,10 @@ fn a_wedged_driver_ends_the_probe_in_time_and_is_named_and_holds_no_lock() {
     let calls = machine.calls();
     assert_eq!(calls.iter().filter(|call| *call == "init").count(), 1);
     assert!(calls.iter().any(|call| call == "hangs"), "{calls:?}");
-    let base = machine.scene.path("").canonicalize().unwrap();
-    let kept = calls.iter().filter(|file| Path::new(file).starts_with(&base) && !file.ends_with("/calls"));
-    assert_eq!(kept.collect::<Vec<_>>(), Vec::<&String>::new(), "the probe has nothing of the patrol open");
+    // Its other threads may be reading a directory or the log; what the patrol keeps is not theirs.
+    let state = machine.scene.path(".trainguard").canonicalize().unwrap();
+    let kept = calls.iter().filter(|file| Path::new(file).starts_with(&state) || file.contains(".lock"));
+    assert_eq!(kept.collect::<Vec<_>>(), Vec::<&String>::new(), "the probe has a lock or a state open");
     let report = machine.patrol_with("healthy", &[], &["--lock-wait", "0"]);
     assert_eq!(open(&report), [], "it answers again");
 }
