@@ -202,8 +202,11 @@ fn lost<'a>(cards: &'a [Gpu], choice: &Choice<'_>, memory: &GpuMemory) -> Vec<(&
                 .get(**uuid)
                 .is_some_and(|known| same_place(known.pci_bus.as_ref(), card.pci_bus.as_ref()))
         };
-        // One card that is not there any more and one lost card without a name are the same.
-        let only = || if let [only] = gone.as_slice() { (unnamed == 1).then_some(*only) } else { None };
+        // One card that is not there any more and one lost card that tells nothing are the same.
+        let only = || match gone.as_slice() {
+            [only] if unnamed == 1 && card.pci_bus.is_none() => Some(*only),
+            _ => None,
+        };
         let gone = gone.iter().find(there).copied().or_else(only);
         card.uuid.clone().or_else(|| gone.cloned())
     };

@@ -128,7 +128,7 @@ fn a_lost_card_is_known_by_its_place_by_its_name_or_by_being_the_only_one_that_i
         (lost(Some("GPU-b"), None), "GPU-b"),
         (lost(None, Some("0000:0b:00.0")), "GPU-b"),
         (lost(None, None), "GPU-b"),
-        (lost(None, Some("0000:77:00.0")), "GPU-b"),
+        (lost(None, Some("0000:77:00.0")), "0000:77:00.0"),
     ];
     for (lost, name) in table {
         let mut scene = Scene::new();
@@ -137,8 +137,18 @@ fn a_lost_card_is_known_by_its_place_by_its_name_or_by_being_the_only_one_that_i
         let claim = scene.claim("gpu_fell_off_bus").unwrap();
         assert_eq!((claim.severity, claim.subject.of.as_deref()), (Critical, Some(name)), "{lost:?}");
         finds(&mut scene, &[card('a'), card('b')]);
-        assert!(scene.is_well("gpu_fell_off_bus"));
+        assert!(scene.is_well("gpu_fell_off_bus"), "{lost:?}");
     }
+}
+
+#[test]
+fn two_lost_cards_are_told_apart_by_their_places() {
+    let lost = |bus: &str| Gpu { lost: true, pci_bus: Some(bus.to_owned()), ..Gpu::default() };
+    let mut scene = Scene::new();
+    finds(&mut scene, &[card('a'), card('b'), card('c')]);
+    finds(&mut scene, &[card('a'), lost("0000:0C:00.0"), lost("0000:0B:00.0")]);
+    let named: Vec<_> = scene.claims().iter().filter_map(|claim| claim.subject.of.clone()).collect();
+    assert_eq!(named, ["GPU-c", "GPU-b"]);
 }
 
 #[test]
