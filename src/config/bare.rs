@@ -101,7 +101,15 @@ pub(super) fn resolve(
     };
     let checkpoints = typed.checkpoints.as_deref();
     let checkpoints = checkpoints.map(|dir| CheckpointSpec { dir: absolute(dir), pattern: None });
-    let run = Run { name, log: Some(log), process, checkpoints, total_steps: None, done_when: None };
+    let run = Run {
+        name,
+        log: Some(log),
+        process,
+        checkpoints,
+        total_steps: None,
+        done_when: None,
+        gpus: Vec::new(),
+    };
     Ok(Bare { run, base })
 }
 

@@ -7,7 +7,7 @@ use super::expand::Env;
 use super::files::{self, Found};
 use super::locate::Aim;
 use super::section::Section;
-use super::{Config, HEALTH_FILE, STATE_DIR, alerting, diagnose, paths, raw, runs, thresholds};
+use super::{Config, HEALTH_FILE, STATE_DIR, alerting, diagnose, gpu, paths, raw, runs, thresholds};
 use crate::error::{Error, Result};
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -101,7 +101,8 @@ pub fn load(args: &LoadArgs<'_>) -> Result<Config> {
     let flags = flags(args, &found.documents);
     let config = Config {
         training: thresholds::training(&merged.at("training"), raw.training.as_ref(), &mut notes)?,
-        patrol: thresholds::patrol(&merged.at("patrol"), raw.patrol.as_ref(), &mut notes)?,
+        patrol: thresholds::patrol(&merged.at("patrol"), raw.patrol.as_ref())?,
+        gpu: gpu::gpu(&merged.at("gpu"), raw.gpu.as_ref())?,
         channels: alerting::channels(&merged.at("channels"), raw.channels.as_ref(), &state_dir, &mut notes)?,
         routing: alerting::routing(&merged.at("severity_routing"), raw.severity_routing.as_ref())?,
         runs: match single {
@@ -214,7 +215,9 @@ fn flags(args: &LoadArgs<'_>, documents: &[Document]) -> String {
     match &args.log {
         Some(log) => add("--log", &log.log),
         None if args.config.is_empty() => {
-            documents.iter().for_each(|document| add("--config", &document.path))
+            for document in documents {
+                add("--config", &document.path);
+            }
         }
         None => args.config.iter().for_each(|path| add("--config", path)),
     }

@@ -11,6 +11,7 @@ mod document;
 pub mod duration;
 mod expand;
 mod files;
+mod gpu;
 mod load;
 mod locate;
 mod paths;
@@ -25,6 +26,7 @@ pub mod trust;
 pub use alerting::CHANNELS;
 pub use bare::BareLog;
 pub use expand::Env;
+pub use gpu::{Gpu, GpuName, GpuSource};
 pub use load::{EXAMPLE, LoadArgs, load};
 pub use paths::{is_glob, log_directory};
 pub use runs::{compile, name_fault};
@@ -62,6 +64,8 @@ pub struct Config {
     pub training: Training,
     /// Thresholds of patrols.
     pub patrol: Patrol,
+    /// Where readings of GPUs come from and how many there have to be.
+    pub gpu: Gpu,
     /// Where alerts go.
     pub channels: Channels,
     /// Which channels a severity goes to, by channel name.
@@ -178,6 +182,8 @@ pub struct Run {
     pub total_steps: Option<u64>,
     /// A regex on new log lines of the current attempt that shows completion; checked to compile.
     pub done_when: Option<String>,
+    /// The GPUs that are its, where the user says so.
+    pub gpus: Vec<GpuName>,
 }
 
 /// `runs[].process`.

@@ -12,6 +12,7 @@ use std::fmt;
 pub(super) struct File {
     pub(super) training: Option<Training>,
     pub(super) patrol: Option<Patrol>,
+    pub(super) gpu: Option<Gpu>,
     pub(super) channels: Option<Channels>,
     pub(super) severity_routing: Option<Routing>,
     pub(super) runs: Option<Vec<Run>>,
@@ -53,6 +54,7 @@ macro_rules! sections {
 sections!(
     training,
     patrol,
+    gpu,
     channels,
     severity_routing,
     runs,
@@ -72,7 +74,7 @@ sections!(
 
 /// Sections that take effect in this version.
 pub(super) const SECTIONS_IN_EFFECT: &[&str] =
-    &["training", "patrol", "channels", "severity_routing", "runs", "state_dir", "health_file"];
+    &["training", "patrol", "gpu", "channels", "severity_routing", "runs", "state_dir", "health_file"];
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, expecting = "a mapping such as `{phase1_steps: 1000}`")]
@@ -94,6 +96,14 @@ pub(super) struct Patrol {
     pub(super) gpu_temp_max: Option<Number>,
     pub(super) renotify_hours: Option<Number>,
     pub(super) reopen_quiet_minutes: Option<Number>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a mapping such as `{source: auto, expect: 8}`")]
+pub(super) struct Gpu {
+    pub(super) source: Option<Text>,
+    pub(super) path: Option<Text>,
+    pub(super) expect: Option<Number>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -147,10 +157,10 @@ pub(super) struct Run {
     pub(super) checkpoints: Option<Checkpoints>,
     pub(super) total_steps: Option<Number>,
     pub(super) done_when: Option<Text>,
+    pub(super) gpus: Option<Vec<GpuName>>,
     pub(super) command: Option<Later>,
     pub(super) workdir: Option<Later>,
     pub(super) metrics: Option<Later>,
-    pub(super) gpus: Option<Later>,
     pub(super) profile: Option<Later>,
     pub(super) orchestrator: Option<Later>,
     pub(super) actions: Option<Later>,
@@ -186,6 +196,13 @@ impl Text {
     }
 }
 
+/// A GPU: its number, or its UUID with a `${ENV}` in it.
+#[derive(Debug)]
+pub(super) enum GpuName {
+    Index(u64),
+    Uuid(Text),
+}
+
 /// A number, or text with a `${ENV}` that has to become one.
 #[derive(Debug)]
 pub(super) enum Number {
@@ -207,6 +224,25 @@ pub(super) struct Later;
 impl<'de> Deserialize<'de> for Later {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         IgnoredAny::deserialize(deserializer).map(|_| Self)
+    }
+}
+
+impl<'de> Deserialize<'de> for GpuName {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct GpuVisitor;
+        impl Visitor<'_> for GpuVisitor {
+            type Value = GpuName;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a GPU's number or UUID")
+            }
+            fn visit_u64<E>(self, index: u64) -> Result<GpuName, E> {
+                Ok(GpuName::Index(index))
+            }
+            fn visit_str<E>(self, uuid: &str) -> Result<GpuName, E> {
+                Ok(GpuName::Uuid(Text(uuid.to_owned())))
+            }
+        }
+        deserializer.deserialize_any(GpuVisitor)
     }
 }
 

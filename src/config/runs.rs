@@ -103,11 +103,11 @@ fn run(at: &Section<'_>, raw: &raw::Run, notes: &mut Vec<String>) -> Result<Run>
         ("command", &raw.command),
         ("workdir", &raw.workdir),
         ("metrics", &raw.metrics),
-        ("gpus", &raw.gpus),
         ("profile", &raw.profile),
         ("orchestrator", &raw.orchestrator),
         ("actions", &raw.actions),
     ];
+    let gpus = super::gpu::names(&at.key("gpus"), raw.gpus.as_deref().unwrap_or_default())?;
     for (key, _) in later.iter().filter(|(_, value)| value.is_some()) {
         note(notes, &format!("runs[].{key}"));
     }
@@ -118,6 +118,7 @@ fn run(at: &Section<'_>, raw: &raw::Run, notes: &mut Vec<String>) -> Result<Run>
         checkpoints,
         total_steps: total_steps.map(|n| n as u64),
         done_when,
+        gpus,
     })
 }
 

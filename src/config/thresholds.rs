@@ -106,7 +106,7 @@ pub(super) fn training(
 }
 
 /// `patrol:`, checked.
-pub(super) fn patrol(at: &Section<'_>, raw: Option<&raw::Patrol>, notes: &mut Vec<String>) -> Result<Patrol> {
+pub(super) fn patrol(at: &Section<'_>, raw: Option<&raw::Patrol>) -> Result<Patrol> {
     let unset = raw::Patrol::default();
     let raw = raw.unwrap_or(&unset);
     let number = |key, raw: &Option<_>, range| at.number(key, raw.as_ref(), range);
@@ -116,7 +116,7 @@ pub(super) fn patrol(at: &Section<'_>, raw: Option<&raw::Patrol>, notes: &mut Ve
     let patience = number("loss_plateau_patience", &raw.loss_plateau_patience, PATROLS)?;
     let disk = number("disk_min_gb", &raw.disk_min_gb, GIGABYTES)?;
     let checkpoint = number("checkpoint_max_hours", &raw.checkpoint_max_hours, HOURS)?;
-    let temperature = later(at, "gpu_temp_max", raw.gpu_temp_max.as_ref(), (GPU_TEMP_MAX, CELSIUS), notes)?;
+    let temperature = number("gpu_temp_max", &raw.gpu_temp_max, CELSIUS)?;
     let renotify = number("renotify_hours", &raw.renotify_hours, RENOTIFY)?;
     let reopen = number("reopen_quiet_minutes", &raw.reopen_quiet_minutes, QUIET)?;
     let renotify = renotify.unwrap_or(RENOTIFY_HOURS);
@@ -128,7 +128,7 @@ pub(super) fn patrol(at: &Section<'_>, raw: Option<&raw::Patrol>, notes: &mut Ve
             value: hours(checkpoint.unwrap_or(CHECKPOINT_MAX_HOURS)),
             by_user: checkpoint.is_some(),
         },
-        gpu_temp_max: temperature.value,
+        gpu_temp_max: temperature.unwrap_or(GPU_TEMP_MAX),
         renotify: (renotify > 0.0).then(|| hours(renotify)),
         reopen_quiet: minutes(reopen.unwrap_or(REOPEN_QUIET_MINUTES)),
     })

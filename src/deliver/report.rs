@@ -2,6 +2,7 @@
 
 use crate::finding::{Finding, Severity, Standing};
 use crate::judge::eta::Eta;
+use crate::observe::gpu::Gpu;
 use chrono::{DateTime, Utc};
 use serde::{Serialize, Serializer};
 use std::collections::BTreeMap;
@@ -61,8 +62,10 @@ pub struct RunReport {
     pub expected_s: f64,
     /// When the next patrol is due at the latest.
     pub next_patrol_by: DateTime<Utc>,
-    /// GPUs: none are read in this version.
-    pub gpus: [(); 0],
+    /// The run's GPUs.
+    pub gpus: Vec<Gpu>,
+    /// By which rule they are the run's.
+    pub gpus_by: Option<String>,
     /// Findings, the headline first.
     pub findings: Vec<Finding>,
     /// Why this run could not be patrolled at all.
@@ -174,7 +177,8 @@ impl RunReport {
             since_last_s: None,
             expected_s: 0.0,
             next_patrol_by: now,
-            gpus: [],
+            gpus: Vec::new(),
+            gpus_by: None,
             findings: Vec::new(),
             error: Some(why),
         }

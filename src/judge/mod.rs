@@ -7,6 +7,7 @@ pub mod attempt;
 pub mod checkpoint;
 pub mod disk;
 pub mod eta;
+pub mod gpu;
 pub mod guard;
 pub mod log;
 pub mod nan;
@@ -99,6 +100,7 @@ pub const CHECKS: &[Check] = &[
     Check { name: nan::NAME, judge: nan::check },
     Check { name: silence::NAME, judge: silence::check },
     Check { name: log::NAME, judge: log::check },
+    Check { name: gpu::NAME, judge: gpu::check },
     // The disk check asks what the next checkpoint needs.
     Check { name: checkpoint::NAME, judge: checkpoint::check },
     Check { name: disk::NAME, judge: disk::check },
@@ -135,6 +137,8 @@ pub struct Memory {
     pub eta: eta::EtaMemory,
     /// Free space between patrols.
     pub disk: disk::DiskMemory,
+    /// The run's GPUs.
+    pub gpu: gpu::GpuMemory,
 }
 
 impl Memory {

@@ -2,13 +2,13 @@
 
 use super::{Context, Memory, judge, phase};
 use crate::clock::Reading;
-use crate::config::{Channels, Config, NanAction, Patrol, ProcessSpec, Run, Setting, Training};
+use crate::config::{Channels, Config, Gpu, NanAction, Patrol, ProcessSpec, Run, Setting, Training};
 use crate::finding::{Claim, Occurrence, Opinion, Severity, Subject};
 use crate::metrics::{Metric, Row};
 use crate::observe::checkpoint::{Checkpoint, CheckpointFacts};
 use crate::observe::digest::DigestFacts;
 use crate::observe::log::{FileFacts, LogFacts};
-use crate::observe::process::{Found, Identity, Life, ProcessFacts};
+use crate::observe::process::{Found, Identity, Life, ProcessFacts, Visible};
 use crate::observe::{Look, Observation};
 use chrono::{DateTime, TimeDelta, Utc};
 use std::ops::Range;
@@ -44,6 +44,7 @@ impl Scene {
                 checkpoints: None,
                 total_steps: None,
                 done_when: None,
+                gpus: Vec::new(),
             },
             look: look(wall),
             memory: Memory::default(),
@@ -161,6 +162,8 @@ impl Scene {
             io_bytes: Some(1_000_000),
             resident_bytes: 1,
             processes: 1,
+            tree: vec![pid],
+            visible: Visible::default(),
         };
         self.found(Found::Process(life))
     }
@@ -306,6 +309,7 @@ fn look(wall: DateTime<Utc>) -> Look {
         process: Observation::Absent,
         disks: Vec::new(),
         checkpoints: Observation::Absent,
+        gpus: Observation::Absent,
         guard: crate::observe::guard::GuardFacts::default(),
         stuck: Vec::new(),
     }
@@ -331,6 +335,7 @@ fn config() -> Config {
             renotify: None,
             reopen_quiet: Duration::from_mins(30),
         },
+        gpu: Gpu::default(),
         channels: Channels { terminal: true, file: None },
         routing: std::collections::BTreeMap::new(),
         runs: Vec::new(),

@@ -6,6 +6,7 @@
 pub mod checkpoint;
 pub mod digest;
 pub mod disk;
+pub mod gpu;
 pub mod guard;
 pub mod log;
 pub mod probe;
@@ -51,6 +52,8 @@ pub struct Look {
     pub disks: Vec<Observation<disk::DiskFacts>>,
     /// The run's checkpoints.
     pub checkpoints: Observation<checkpoint::CheckpointFacts>,
+    /// The machine's GPUs.
+    pub gpus: Observation<gpu::GpuFacts>,
     /// The guard itself.
     pub guard: guard::GuardFacts,
     /// Probes that did not answer in time.

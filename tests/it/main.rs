@@ -10,6 +10,7 @@ mod crash;
 mod cron;
 mod disks;
 mod fixtures;
+mod gpu;
 mod histories;
 mod lifecycle;
 mod mistakes;

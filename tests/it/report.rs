@@ -2,7 +2,7 @@
 
 use crate::scene::{Scene, failure, healthy, python};
 
-const VALIDATE: &str = r#"
+pub const VALIDATE: &str = r#"
 import json, sys
 from jsonschema import Draft202012Validator, FormatChecker
 schema, *reports = sys.stdin.read().split("\0")

@@ -5,6 +5,7 @@ use crate::cli::Common;
 use crate::config::{self, Config};
 use crate::observe::digest::{Digest, Options};
 use crate::observe::disk::{self, Purpose};
+use crate::observe::gpu::{self, GpuFacts};
 use crate::observe::guard::GuardFacts;
 use crate::observe::log::{self, Limits, LogFacts};
 use crate::observe::probe::{Answer, Answers, DEADLINE, Question};
@@ -51,6 +52,21 @@ pub(super) fn questions(held: &Held<'_>, config: &Config, keeps: bool) -> Vec<Qu
     questions
 }
 
+/// The question about GPUs: one for all runs, and none where nothing speaks for GPUs.
+pub(super) fn gpu_question(config: &Config, common: &Common) -> Option<Question> {
+    let named = config.gpu.expect > 0 || config.runs.iter().any(|run| !run.gpus.is_empty());
+    gpu::is_worth_asking(&config.gpu.source, named)
+        .then(|| Question::gpus(&config.gpu.source, probe_deadline(common)))
+}
+
+fn gpus(answers: &Answers) -> Observation<GpuFacts> {
+    let asked = answers.answers.iter().find_map(|answer| match answer {
+        Answer::Gpus(observation) => Some(observation.clone()),
+        _ => None,
+    });
+    asked.unwrap_or(Observation::Absent)
+}
+
 /// What was observed, and what of it is not for checks.
 pub(super) struct Looked {
     pub(super) look: Look,
@@ -73,6 +89,7 @@ pub(super) fn look(
         process: Observation::Absent,
         disks: Vec::new(),
         checkpoints: Observation::Absent,
+        gpus: gpus(answers),
         guard,
         stuck: Vec::new(),
     };
@@ -85,6 +102,8 @@ pub(super) fn look(
             Answer::Checkpoints(observation) => look.checkpoints = observation,
             Answer::Process(observation) => look.process = observation,
             Answer::Quota(observation) => quotas = observation,
+            // One answer for all runs, taken above.
+            Answer::Gpus(_) => {}
         }
     }
     look.disks = disk::merge(look.disks);

@@ -196,12 +196,16 @@ impl Patrol<'_> {
     /// Asks what may block, for all runs in one child.
     fn probe(&self, held: &mut [(&Run, Result<Held<'_>>)]) -> Answers {
         let (mut questions, mut stuck) = (Vec::new(), Vec::new());
+        let gpus = look::gpu_question(self.config, self.common);
         for held in held.iter_mut().filter_map(|(_, held)| held.as_mut().ok()) {
             let from = questions.len();
             questions.extend(look::questions(held, self.config, self.keep.is_some()));
             held.asked = from..questions.len();
-            held.whats = questions[from..].iter().map(Question::what).collect();
+            held.whats = questions[from..].iter().chain(&gpus).map(Question::what).collect();
             stuck.append(&mut held.state.stuck);
+        }
+        if !questions.is_empty() {
+            questions.extend(gpus);
         }
         probe::ask(&questions, look::probe_deadline(self.common), &stuck, self.clock.wall())
     }

@@ -4,8 +4,9 @@ use crate::decide::Decision;
 use crate::deliver::health::stamp;
 use crate::deliver::report::{Best, CheckpointReport, LogReport, Number, ProcessReport, RunReport};
 use crate::finding::{Finding, Standing};
-use crate::judge::{Context, eta};
+use crate::judge::{Context, eta, gpu};
 use crate::observe::Observation;
+use crate::observe::gpu::Gpu;
 use crate::observe::process::Found;
 use crate::persist::state::State;
 use chrono::{DateTime, TimeDelta, Utc};
@@ -21,6 +22,7 @@ pub(super) fn report(context: &Context<'_>, state: &State, decision: &Decision) 
     let configured = context.config.patrol.interval.as_secs_f64();
     let expected_s = state.interval_s.map_or(configured, |observed| observed.max(configured));
     let due = TimeDelta::seconds((INTERVALS_UNTIL_OVERDUE * expected_s) as i64);
+    let chosen = gpu::choose(context);
     RunReport {
         name: context.run.name.clone(),
         severity: decision.severity,
@@ -37,7 +39,8 @@ pub(super) fn report(context: &Context<'_>, state: &State, decision: &Decision) 
         since_last_s: context.previous.map(|previous| (now - previous.wall).as_seconds_f64()),
         expected_s: configured,
         next_patrol_by: now.checked_add_signed(due).unwrap_or(now),
-        gpus: [],
+        gpus: chosen.iter().flat_map(|chosen| &chosen.cards).map(|gpu| (*gpu).clone()).collect(),
+        gpus_by: chosen.map(|chosen| chosen.rule.to_string()),
         findings: decision.findings.clone(),
         error: None,
     }
@@ -107,7 +110,21 @@ pub(super) fn health(report: &RunReport, now: DateTime<Utc>) -> Value {
             "best": report.best_loss.map(|best| best.value),
         },
         "checkpoint_age_s": report.checkpoint.as_ref().map(|checkpoint| checkpoint.age_s.round()),
+        "gpus": report.gpus.iter().map(card).collect::<Vec<_>>(),
         "findings": findings,
+    })
+}
+
+fn card(gpu: &Gpu) -> Value {
+    json!({
+        "uuid": gpu.uuid,
+        "index": gpu.index,
+        "lost": gpu.lost,
+        "utilization": gpu.utilization,
+        "memory_used_bytes": gpu.memory_used_bytes,
+        "memory_total_bytes": gpu.memory_total_bytes,
+        "temperature_c": gpu.temperature_c,
+        "power_w": gpu.power_w,
     })
 }
 

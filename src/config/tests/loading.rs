@@ -98,17 +98,15 @@ fn the_environment_fills_in_text_and_numbers_and_truth_values() {
 #[test]
 fn what_a_later_version_does_is_accepted_and_named_once() {
     let config = loaded(
-        "agents: [x]\nheartbeat_url: http://x\ntraining: {gpu_util_min: 0.4, memory_usage_max: 0.95, loss_nan_action: alert}\npatrol: {gpu_temp_max: 80}\nchannels: {webhook: {enabled: true, url: u}}\nruns:\n- {name: a, log: l, gpus: [0], command: x}\n- {name: b, log: m, gpus: 1, process: {slurm_job: 12}}\n",
+        "agents: [x]\nheartbeat_url: http://x\ntraining: {gpu_util_min: 0.4, memory_usage_max: 0.95, loss_nan_action: alert}\npatrol: {gpu_temp_max: 80}\nchannels: {webhook: {enabled: true, url: u}}\nruns:\n- {name: a, log: l, gpus: [0], command: x}\n- {name: b, log: m, gpus: [1, GPU-5], process: {slurm_job: 12}}\n",
     );
     let expected = [
         "agents",
         "heartbeat_url",
         "training.loss_nan_action",
         "training.gpu_util_min",
-        "patrol.gpu_temp_max",
         "channels.webhook",
         "runs[].command",
-        "runs[].gpus",
         "runs[].process.slurm_job",
     ];
     let mut expected: Vec<String> =
@@ -177,4 +175,19 @@ fn with_neither_config_nor_log_the_two_commands_to_type_are_printed_and_work() {
     assert!(status.unwrap().success());
     let config = place.load(&[]).unwrap();
     assert_eq!(config.runs[0].log.as_deref(), Some(place.path("train.log").as_path()));
+}
+
+#[test]
+fn gpus_are_named_by_number_or_uuid_and_their_source_is_a_choice() {
+    let config = loaded(
+        "gpu: {source: file, path: gpus.json, expect: 8}\npatrol: {gpu_temp_max: 80}\nruns:\n- {name: a, log: l, gpus: [1, GPU-5, '3']}\n",
+    );
+    let file = config.files[0].with_file_name("gpus.json");
+    assert_eq!(config.gpu, Gpu { source: GpuSource::File(file), expect: 8 });
+    assert_eq!(
+        config.runs[0].gpus,
+        [GpuName::Index(1), GpuName::Uuid("GPU-5".to_owned()), GpuName::Index(3)]
+    );
+    assert_eq!(config.patrol.gpu_temp_max.to_bits(), 80.0_f64.to_bits());
+    assert_eq!(config.notes, [""; 0]);
 }

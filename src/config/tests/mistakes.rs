@@ -84,6 +84,13 @@ const MISTAKES: &[&str] = &[
     "severity_routing:\n  info: [flie]\n",
     "severity_routing:\n  info: file\n",
     "severity_routing:\n  ok: [file]\n",
+    "gpu: {source: nvm}\n",
+    "gpu: {source: file}\n",
+    "gpu: {path: gpus.json}\n",
+    "gpu: {source: none, expect: 2}\n",
+    "gpu: {expect: -1}\n",
+    "runs:\n  - {name: a, log: b, gpus: [0, GPU-1, h100]}\n",
+    "runs:\n  - {name: a, log: b, gpus: 0}\n",
     "\u{1}: 3",
 ];
 

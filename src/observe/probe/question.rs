@@ -1,15 +1,20 @@
 //! What can be asked, and how it is answered.
 
-use crate::config::{CheckpointSpec, ProcessSpec};
+use crate::config::{CheckpointSpec, GpuSource, ProcessSpec};
 use crate::observe::Observation;
 use crate::observe::checkpoint::{self, CheckpointFacts};
 use crate::observe::disk::{self, DiskFacts, Purpose};
+use crate::observe::gpu::{self, GpuFacts};
 use crate::observe::process::{self, Identity, ProcessFacts};
 use crate::observe::quota::{self, QuotaFacts};
 use serde::{Deserialize, Serialize};
 use std::ffi::OsString;
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Share of the probes' time that `nvidia-smi` may take: it is ended before the probe is.
+const SMI: f64 = 0.8;
 
 /// Something that may block for ever. Paths are bytes on the wire as well.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -22,6 +27,7 @@ pub enum Question {
     PidFile(OsString, Option<Identity>),
     Match(String, Option<Identity>),
     Quota,
+    Gpus { source: GpuSource, patience: Duration },
 }
 
 /// An answer. A question without one is answered by `Failed` in its kind.
@@ -37,6 +43,8 @@ pub enum Answer {
     Process(Observation<ProcessFacts>),
     /// The user's quotas.
     Quota(Observation<Vec<QuotaFacts>>),
+    /// The GPUs of the machine.
+    Gpus(Observation<GpuFacts>),
 }
 
 impl Question {
@@ -74,6 +82,11 @@ impl Question {
         quota::command().map(|_| Self::Quota)
     }
 
+    /// What GPUs there are and how they are, within the probes' `deadline`.
+    pub fn gpus(source: &GpuSource, deadline: Duration) -> Self {
+        Self::Gpus { source: source.clone(), patience: deadline.mul_f64(SMI) }
+    }
+
     /// What is asked, for people and as the key of what is stuck.
     pub fn what(&self) -> String {
         let shown = |path: &OsString| path.to_string_lossy().into_owned();
@@ -87,6 +100,8 @@ impl Question {
             Self::PidFile(path, _) => format!("process of {}", shown(path)),
             Self::Match(regex, _) => format!("process matching /{regex}/"),
             Self::Quota => "quota".to_owned(),
+            Self::Gpus { source: GpuSource::File(path), .. } => format!("GPUs {}", path.display()),
+            Self::Gpus { .. } => "GPUs (NVIDIA driver)".to_owned(),
         }
     }
 
@@ -101,6 +116,7 @@ impl Question {
                 Answer::Process(Observation::Failed { why })
             }
             Self::Quota => Answer::Quota(Observation::Failed { why }),
+            Self::Gpus { .. } => Answer::Gpus(Observation::Failed { why }),
         }
     }
 
@@ -131,6 +147,7 @@ impl Question {
                 Answer::Process(process::read(&ProcessSpec::Match(regex), known.as_ref()))
             }
             Self::Quota => Answer::Quota(quota::read()),
+            Self::Gpus { source, patience } => Answer::Gpus(gpu::read(&source, patience)),
         }
     }
 }

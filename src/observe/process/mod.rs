@@ -69,6 +69,21 @@ pub struct Life {
     pub resident_bytes: u64,
     /// How many processes the tree has.
     pub processes: usize,
+    /// Their pids, this one first, as far as they are counted.
+    #[serde(default)]
+    pub tree: Vec<i32>,
+    /// Which GPUs it was started with.
+    #[serde(default)]
+    pub visible: Visible,
+}
+
+/// What a process's environment said of GPUs when it started. Empty where it may not be read.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Visible {
+    /// `CUDA_VISIBLE_DEVICES`.
+    pub devices: Option<String>,
+    /// `CUDA_DEVICE_ORDER` is `PCI_BUS_ID`: the numbers above are places on the bus.
+    pub by_bus: bool,
 }
 
 impl ProcessFacts {

@@ -1,6 +1,6 @@
 //! `/proc/PID/{stat,io,cmdline,task/*/children}`: read as little as is needed.
 
-use super::{Identity, Life};
+use super::{Identity, Life, Visible};
 use chrono::{DateTime, Utc};
 use std::fs;
 use std::io::{ErrorKind, Read};
@@ -8,6 +8,12 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// A command line is quoted up to here, characters.
 const COMMAND: usize = 300;
+
+/// An environment is read up to here, bytes: the kernel's usual limit for one string of it times eight.
+const ENVIRONMENT: u64 = 1 << 20;
+
+/// Characters of a list of devices: 64 UUIDs of MIG instances and more.
+const VISIBLE: usize = 4096;
 
 /// Processes of one tree that are counted; beyond it the sums are incomplete and still move.
 const TREE: usize = 4096;
@@ -135,13 +141,13 @@ pub(super) fn descendants(pid: i32) -> Vec<i32> {
 
 /// A process with the sums over its tree.
 pub(super) fn life(root: &Stat, descendants: &[i32]) -> Result<Life, String> {
-    let (mut cpu_ticks, mut pages, mut processes) = (root.cpu_ticks, root.resident_pages, 1);
+    let (mut cpu_ticks, mut pages, mut tree) = (root.cpu_ticks, root.resident_pages, vec![root.pid]);
     let mut io_bytes = io_bytes(root.pid);
     // Whoever ends between the listing and now is not counted.
     for stat in descendants.iter().take(TREE).filter_map(|pid| Stat::read(*pid).ok().flatten()) {
         cpu_ticks = cpu_ticks.saturating_add(stat.cpu_ticks);
         pages = pages.saturating_add(stat.resident_pages);
-        processes += 1;
+        tree.push(stat.pid);
         if let (Some(sum), Some(more)) = (io_bytes, self::io_bytes(stat.pid)) {
             io_bytes = Some(sum.saturating_add(more));
         }
@@ -154,7 +160,9 @@ pub(super) fn life(root: &Stat, descendants: &[i32]) -> Result<Life, String> {
         cpu_s: cpu_ticks as f64 / rustix::param::clock_ticks_per_second().max(1) as f64,
         io_bytes,
         resident_bytes: pages.saturating_mul(rustix::param::page_size() as u64),
-        processes,
+        processes: tree.len(),
+        tree,
+        visible: visible(root.pid),
     })
 }
 
@@ -164,6 +172,23 @@ fn io_bytes(pid: i32) -> Option<u64> {
     let field =
         |name: &str| text.lines().find_map(|line| line.strip_prefix(name)?.trim().parse::<u64>().ok());
     Some(field("rchar:")?.saturating_add(field("wchar:")?))
+}
+
+/// The environment as it was when the process started.
+fn visible(pid: i32) -> Visible {
+    let mut bytes = Vec::new();
+    let file = fs::File::open(format!("/proc/{pid}/environ")).ok();
+    if file.is_none_or(|file| file.take(ENVIRONMENT).read_to_end(&mut bytes).is_err()) {
+        return Visible::default();
+    }
+    let value = |name: &[u8]| {
+        let value = bytes.split(|byte| *byte == 0).find_map(|line| line.strip_prefix(name));
+        value.map(|value| String::from_utf8_lossy(value).chars().take(VISIBLE).collect::<String>())
+    };
+    Visible {
+        devices: value(b"CUDA_VISIBLE_DEVICES="),
+        by_bus: value(b"CUDA_DEVICE_ORDER=").is_some_and(|order| order == "PCI_BUS_ID"),
+    }
 }
 
 /// The command line; `None` where there is none (a zombie, a kernel thread).
