@@ -8,6 +8,7 @@ pub mod checkpoint;
 pub mod disk;
 pub mod guard;
 pub mod log;
+pub mod memory;
 pub mod nan;
 mod phase;
 pub mod plateau;
@@ -94,6 +95,7 @@ pub const CHECKS: &[Check] = &[
     Check { name: silence::NAME, judge: silence::check },
     Check { name: log::NAME, judge: log::check },
     Check { name: disk::NAME, judge: disk::check },
+    Check { name: memory::NAME, judge: memory::check },
     Check { name: checkpoint::NAME, judge: checkpoint::check },
     Check { name: plateau::NAME, judge: plateau::check },
     Check { name: guard::NAME, judge: guard::check },
@@ -124,6 +126,8 @@ pub struct Memory {
     pub plateau: plateau::PlateauMemory,
     /// Checkpoints.
     pub checkpoint: checkpoint::CheckpointMemory,
+    /// Memory of the machine, the control group and the run.
+    pub memory: memory::MemoryMemory,
     /// Non-finite rows that were judged.
     pub nan_rows: u64,
 }

@@ -295,6 +295,7 @@ fn look(wall: DateTime<Utc>) -> Look {
         digest: DigestFacts::default(),
         process: Observation::Absent,
         disks: Vec::new(),
+        memory: Observation::Absent,
         checkpoints: Observation::Absent,
         guard: crate::observe::guard::GuardFacts::default(),
         stuck: Vec::new(),

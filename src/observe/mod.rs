@@ -8,6 +8,7 @@ pub mod digest;
 pub mod disk;
 pub mod guard;
 pub mod log;
+pub mod memory;
 pub mod probe;
 pub mod process;
 
@@ -48,6 +49,8 @@ pub struct Look {
     pub process: Observation<process::ProcessFacts>,
     /// The file systems that the run and the guard write to.
     pub disks: Vec<Observation<disk::DiskFacts>>,
+    /// The memory that the run may use.
+    pub memory: Observation<memory::MemoryFacts>,
     /// The run's checkpoints.
     pub checkpoints: Observation<checkpoint::CheckpointFacts>,
     /// The guard itself.

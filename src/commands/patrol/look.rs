@@ -39,6 +39,7 @@ pub(super) fn questions(held: &Held<'_>, config: &Config, keeps: bool) -> Vec<Qu
         questions.push(Question::disk(&config::log_directory(log), Purpose::Log));
     }
     questions.extend(run.process.as_ref().map(|spec| Question::process(spec, known)));
+    questions.push(Question::memory(run.process.as_ref(), known));
     if let Some(checkpoints) = &run.checkpoints {
         questions.push(Question::disk(&checkpoints.dir, Purpose::Checkpoints));
     }
@@ -70,6 +71,7 @@ pub(super) fn look(
         digest: Digest::new(held.state.memory.numbers.clone(), Options::default()).finish(),
         process: Observation::Absent,
         disks: Vec::new(),
+        memory: Observation::Absent,
         checkpoints: Observation::Absent,
         guard,
         stuck: Vec::new(),
@@ -81,6 +83,7 @@ pub(super) fn look(
             Answer::Disk(observation) => look.disks.push(observation),
             Answer::Checkpoints(observation) => look.checkpoints = observation,
             Answer::Process(observation) => look.process = observation,
+            Answer::Memory(observation) => look.memory = observation,
         }
     }
     look.disks = disk::merge(look.disks);

@@ -4,7 +4,8 @@ use crate::config::{CheckpointSpec, ProcessSpec};
 use crate::observe::Observation;
 use crate::observe::checkpoint::{self, CheckpointFacts};
 use crate::observe::disk::{self, DiskFacts, Purpose};
-use crate::observe::process::{self, Identity, ProcessFacts};
+use crate::observe::memory::{self, MemoryFacts};
+use crate::observe::process::{self, Found, Identity, ProcessFacts};
 use serde::{Deserialize, Serialize};
 use std::ffi::OsString;
 use std::io::Read;
@@ -20,6 +21,7 @@ pub enum Question {
     Pid(i32, Option<Identity>),
     PidFile(OsString, Option<Identity>),
     Match(String, Option<Identity>),
+    Memory(Option<Box<Question>>, Option<Identity>),
 }
 
 /// An answer. A question without one is answered by `Failed` in its kind.
@@ -33,6 +35,8 @@ pub enum Answer {
     Checkpoints(Observation<CheckpointFacts>),
     /// The process.
     Process(Observation<ProcessFacts>),
+    /// The memory of the run's machine and control group.
+    Memory(Observation<MemoryFacts>),
 }
 
 impl Question {
@@ -65,6 +69,12 @@ impl Question {
         }
     }
 
+    /// How much memory there is for the run; where its process is not `known` from an earlier look,
+    /// it is looked for.
+    pub fn memory(spec: Option<&ProcessSpec>, known: Option<&Identity>) -> Self {
+        Self::Memory(spec.map(|spec| Box::new(Self::process(spec, known))), known.cloned())
+    }
+
     /// What is asked, for people and as the key of what is stuck.
     pub fn what(&self) -> String {
         let shown = |path: &OsString| path.to_string_lossy().into_owned();
@@ -77,6 +87,8 @@ impl Question {
             Self::Pid(pid, _) => format!("process {pid}"),
             Self::PidFile(path, _) => format!("process of {}", shown(path)),
             Self::Match(regex, _) => format!("process matching /{regex}/"),
+            Self::Memory(None, _) => "memory".to_owned(),
+            Self::Memory(Some(process), _) => format!("memory of {}", process.what()),
         }
     }
 
@@ -90,6 +102,7 @@ impl Question {
             Self::Pid(..) | Self::PidFile(..) | Self::Match(..) => {
                 Answer::Process(Observation::Failed { why })
             }
+            Self::Memory(..) => Answer::Memory(Observation::Failed { why }),
         }
     }
 
@@ -119,7 +132,22 @@ impl Question {
             Self::Match(regex, known) => {
                 Answer::Process(process::read(&ProcessSpec::Match(regex), known.as_ref()))
             }
+            Self::Memory(process, known) => {
+                let lives = |known: &Identity| process::start_ticks(known.pid) == Some(known.start_ticks);
+                let known = known.filter(lives).map(|known| known.pid);
+                Answer::Memory(memory::read(known.or_else(|| found(*process?))))
+            }
         }
+    }
+}
+
+/// The pid of a process that is there.
+fn found(process: Question) -> Option<i32> {
+    match process.answer() {
+        Answer::Process(Observation::Known(ProcessFacts { found: Found::Process(life), .. })) => {
+            Some(life.identity.pid)
+        }
+        _ => None,
     }
 }
 
