@@ -67,7 +67,7 @@ pub fn check(context: &Context<'_>, memory: &mut Memory) -> Vec<Opinion> {
     // A checkpoint from before this start of the run does not make the first one overdue.
     let last = newest.map_or(began, |newest| newest.modified.max(began));
     let age_s = (now - last).as_seconds_f64();
-    let limit_s = limit_s(context, &memory.checkpoint);
+    let limit_s = usual_limit_s(context, &memory.checkpoint);
     if age_s <= limit_s {
         opinions.push(Opinion::Well(subject, format!("the newest is {} old", span(age_s))));
         return opinions;
@@ -92,8 +92,16 @@ pub fn check(context: &Context<'_>, memory: &mut Memory) -> Vec<Opinion> {
     opinions
 }
 
+/// At what age the newest is overdue, seconds; `None` where the run is not known to save.
+pub fn limit_s(context: &Context<'_>, memory: &Memory) -> Option<f64> {
+    let configured = context.look.checkpoints.known().is_some_and(|facts| facts.configured);
+    let saves = configured || memory.checkpoint.receives;
+    let over = super::phase(context, memory).is_over();
+    (saves && !over).then(|| usual_limit_s(context, &memory.checkpoint))
+}
+
 /// The user's own limit as it is; else the default, stretched to the run's own habit.
-fn limit_s(context: &Context<'_>, memory: &CheckpointMemory) -> f64 {
+fn usual_limit_s(context: &Context<'_>, memory: &CheckpointMemory) -> f64 {
     let setting = context.config.patrol.checkpoint_max;
     let limit = setting.value.as_secs_f64();
     if setting.by_user { limit } else { limit.max(INTERVALS * memory.usual_s()) }

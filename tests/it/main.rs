@@ -9,6 +9,7 @@ mod cron;
 mod fixtures;
 mod lifecycle;
 mod mistakes;
+mod nagios;
 mod numbers;
 mod races;
 mod readme;

@@ -2,10 +2,14 @@
 
 use crate::decide::Decision;
 use crate::deliver::health::stamp;
-use crate::deliver::report::{Best, CheckpointReport, LogReport, Number, ProcessReport, RunReport};
+use crate::deliver::report::{
+    Best, CheckpointReport, DiskReport, LogReport, MemoryReport, Number, ProcessReport, RunReport,
+};
 use crate::finding::{Finding, Standing};
-use crate::judge::Context;
+use crate::judge::{self, Context};
 use crate::observe::Observation;
+use crate::observe::disk::DiskFacts;
+use crate::observe::memory::Space;
 use crate::observe::process::Found;
 use crate::persist::state::State;
 use chrono::{DateTime, TimeDelta, Utc};
@@ -31,7 +35,9 @@ pub(super) fn report(context: &Context<'_>, state: &State, decision: &Decision) 
         metrics: numbers.latest.iter().map(|(metric, value)| (metric.name(), Number(value))).collect(),
         best_loss: numbers.best.as_ref().map(|best| Best { value: Number(best.loss), step: best.step }),
         log: context.run.log.as_ref().map(|path| log(context, &path.to_string_lossy())),
-        checkpoint: checkpoint(context),
+        checkpoint: checkpoint(context, state),
+        disks: disks(context),
+        memory: memory(context),
         process: process(context),
         since_last_s: context.previous.map(|previous| (now - previous.wall).as_seconds_f64()),
         expected_s: configured,
@@ -53,12 +59,36 @@ fn log(context: &Context<'_>, path: &str) -> LogReport {
     }
 }
 
-fn checkpoint(context: &Context<'_>) -> Option<CheckpointReport> {
+fn disks(context: &Context<'_>) -> Vec<DiskReport> {
+    let minimum = context.config.patrol.disk_min_bytes;
+    let known = context.look.disks.iter().filter_map(Observation::known);
+    let report = |disk: &DiskFacts| DiskReport {
+        path: disk.path.to_string_lossy().into_owned(),
+        free_bytes: disk.free_bytes,
+        total_bytes: disk.total_bytes,
+        limit_bytes: judge::disk::limit_bytes(disk, minimum),
+    };
+    known.map(report).collect()
+}
+
+fn memory(context: &Context<'_>) -> Vec<MemoryReport> {
+    let spaces = context.look.memory.known().map_or(&[][..], |facts| &facts.spaces);
+    let report = |space: &Space| MemoryReport {
+        cgroup: space.cgroup.clone(),
+        used_bytes: space.used_bytes,
+        limit_bytes: space.limit_bytes,
+        max_ratio: context.config.training.memory_usage_max,
+    };
+    spaces.iter().map(report).collect()
+}
+
+fn checkpoint(context: &Context<'_>, state: &State) -> Option<CheckpointReport> {
     let newest = context.look.checkpoints.known()?.newest.first()?;
     Some(CheckpointReport {
         path: newest.path.to_string_lossy().into_owned(),
         age_s: (context.now.wall - newest.modified).as_seconds_f64(),
         bytes: newest.bytes,
+        limit_s: judge::checkpoint::limit_s(context, &state.memory),
     })
 }
 
