@@ -18,4 +18,5 @@ mod report;
 mod rotation;
 mod scene;
 mod state_files;
+mod stuck;
 mod told;

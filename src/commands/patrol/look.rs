@@ -23,6 +23,8 @@ const PROBING: f64 = 0.5;
 const PROBES_MIN: Duration = Duration::from_secs(1);
 /// Mode of a file that quotes no log.
 const ANY_MODE: u32 = 0o666;
+/// Mode of a file that may quote a log whose own mode cannot be asked for.
+const OWN_MODE: u32 = 0o600;
 
 /// How long probes may take under this `--timeout`.
 pub(super) fn probe_deadline(common: &Common) -> Duration {
@@ -93,7 +95,11 @@ pub(super) fn look(
         return Looked { look, mode: ANY_MODE };
     };
     match log_answers {
-        Observation::Failed { why } => look.log = Observation::Failed { why },
+        // Whatever asks for the log here would hang as its probe does.
+        Observation::Failed { why } => {
+            look.log = Observation::Failed { why };
+            return Looked { look, mode: OWN_MODE };
+        }
         Observation::Known(()) | Observation::Absent => read(held, path, patrol, &mut look, runs_left),
     }
     let mode = mode(path, look.log.known());
