@@ -158,6 +158,7 @@ fn space(dir: &Path, group: &Path, controller: &Controller) -> Option<Space> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::io::Write;
 
     const MIB: u64 = 1024 * 1024;
     const MEMINFO: &str = "MemTotal:       1048576 kB\nMemFree:  1 kB\nMemAvailable:    786432 kB\nSwapTotal: 2048 kB\nSwapFree: 1024 kB\n";
@@ -168,7 +169,7 @@ mod tests {
         for (name, text) in [("proc/meminfo", MEMINFO)].iter().chain(files) {
             let path = root.path().join(name);
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-            std::fs::write(path, text).unwrap();
+            std::fs::File::create(path).unwrap().write_all(text.as_bytes()).unwrap();
         }
         root
     }

@@ -1,5 +1,6 @@
 //! `--format nagios`, held to the Monitoring Plugins guidelines by a parser that knows nothing of the
 //! program.
+#![allow(clippy::float_cmp, reason = "decimals are to come back as they were written")]
 
 use crate::scene::{Answer, Scene, failure, healthy, in_own_mounts};
 use std::collections::BTreeMap;
