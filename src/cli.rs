@@ -127,6 +127,8 @@ pub enum ReportFormat {
     Text,
     /// For programs: `trainguard/report/1`.
     Json,
+    /// For Nagios, Icinga and their like: one line with performance data, then details.
+    Nagios,
 }
 
 /// `--fail-on`.

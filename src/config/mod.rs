@@ -124,7 +124,7 @@ pub struct Training {
     pub gradient_norm_max: Setting<f64>,
     /// Mean GPU utilisation, 0–1.
     pub gpu_util_min: f64,
-    /// Used memory, 0–1.
+    /// Used memory of the machine or the run's control group, 0–1.
     pub memory_usage_max: f64,
 }
 

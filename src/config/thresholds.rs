@@ -12,7 +12,7 @@ const PHASE1_STEPS: f64 = 1_000.0;
 const GRADIENT_NORM_MAX: f64 = 100.0;
 /// A ratio: a card that is idle half of the time waits for its data.
 const GPU_UTIL_MIN: f64 = 0.5;
-/// A ratio: above it the next longer batch does not fit.
+/// A ratio of the host's memory: above it the next longer batch may call the kernel's killer.
 const MEMORY_USAGE_MAX: f64 = 0.95;
 /// Minutes between patrols: what the shipped crontab line does.
 const INTERVAL_MINUTES: f64 = 30.0;
@@ -94,6 +94,7 @@ pub(super) fn training(
             action
         }
     };
+    let memory = at.number("memory_usage_max", raw.memory_usage_max.as_ref(), RATIO)?;
     let mut number =
         |key, raw: &Option<_>, default, range| later(at, key, raw.as_ref(), (default, range), notes);
     Ok(Training {
@@ -101,7 +102,7 @@ pub(super) fn training(
         loss_nan_action,
         gradient_norm_max: number("gradient_norm_max", &raw.gradient_norm_max, GRADIENT_NORM_MAX, NORM)?,
         gpu_util_min: number("gpu_util_min", &raw.gpu_util_min, GPU_UTIL_MIN, RATIO)?.value,
-        memory_usage_max: number("memory_usage_max", &raw.memory_usage_max, MEMORY_USAGE_MAX, RATIO)?.value,
+        memory_usage_max: memory.unwrap_or(MEMORY_USAGE_MAX),
     })
 }
 

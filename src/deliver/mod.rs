@@ -4,6 +4,7 @@
 
 pub mod file;
 pub mod health;
+pub mod nagios;
 pub mod outbox;
 pub mod report;
 pub mod terminal;

@@ -54,6 +54,10 @@ pub struct RunReport {
     pub log: Option<LogReport>,
     /// The newest whole checkpoint, else the newest.
     pub checkpoint: Option<CheckpointReport>,
+    /// The file systems that the run and its guard write to.
+    pub disks: Vec<DiskReport>,
+    /// The machine's memory, then that of the run's control group.
+    pub memory: Vec<MemoryReport>,
     /// The process.
     pub process: Option<ProcessReport>,
     /// Seconds since the previous patrol of this run.
@@ -114,6 +118,34 @@ pub struct CheckpointReport {
     /// The same in steps, by the run's own pace.
     #[serde(serialize_with = "number")]
     pub crash_costs_steps: Option<f64>,
+    /// It is overdue at this age, seconds; `None` where the run is not known to save.
+    pub limit_s: Option<f64>,
+}
+
+/// One file system.
+#[derive(Debug, Clone, Serialize)]
+pub struct DiskReport {
+    /// The path that was asked about.
+    pub path: String,
+    /// Free for an unprivileged user.
+    pub free_bytes: u64,
+    /// Its size.
+    pub total_bytes: u64,
+    /// Less is `disk_low`, less than half of it critical.
+    pub limit_bytes: u64,
+}
+
+/// Memory below one limit.
+#[derive(Debug, Clone, Serialize)]
+pub struct MemoryReport {
+    /// The control group; `None` is the machine.
+    pub cgroup: Option<String>,
+    /// In use, without page cache that nobody uses.
+    pub used_bytes: u64,
+    /// All there is.
+    pub limit_bytes: u64,
+    /// A greater share, 0-1, is `memory_high`.
+    pub max_ratio: f64,
 }
 
 /// The process.
@@ -173,6 +205,8 @@ impl RunReport {
             best_loss: None,
             log: None,
             checkpoint: None,
+            disks: Vec::new(),
+            memory: Vec::new(),
             process: None,
             since_last_s: None,
             expected_s: 0.0,

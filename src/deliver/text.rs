@@ -124,7 +124,7 @@ fn first_line(run: &RunReport, style: Style) -> String {
 }
 
 /// What is wrong, or how it goes.
-fn headline(run: &RunReport) -> String {
+pub(super) fn headline(run: &RunReport) -> String {
     if let Some(why) = &run.error {
         return format!("could not patrol it: {}", one_line(why));
     }

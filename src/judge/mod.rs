@@ -10,6 +10,7 @@ pub mod eta;
 pub mod gpu;
 pub mod guard;
 pub mod log;
+pub mod memory;
 pub mod nan;
 mod phase;
 pub mod plateau;
@@ -101,6 +102,7 @@ pub const CHECKS: &[Check] = &[
     Check { name: silence::NAME, judge: silence::check },
     Check { name: log::NAME, judge: log::check },
     Check { name: gpu::NAME, judge: gpu::check },
+    Check { name: memory::NAME, judge: memory::check },
     // The disk check asks what the next checkpoint needs.
     Check { name: checkpoint::NAME, judge: checkpoint::check },
     Check { name: disk::NAME, judge: disk::check },
@@ -139,6 +141,8 @@ pub struct Memory {
     pub disk: disk::DiskMemory,
     /// The run's GPUs.
     pub gpu: gpu::GpuMemory,
+    /// Memory of the machine, the control group and the run.
+    pub memory: memory::MemoryMemory,
 }
 
 impl Memory {

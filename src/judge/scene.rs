@@ -308,6 +308,7 @@ fn look(wall: DateTime<Utc>) -> Look {
         digest: DigestFacts::default(),
         process: Observation::Absent,
         disks: Vec::new(),
+        memory: Observation::Absent,
         checkpoints: Observation::Absent,
         gpus: Observation::Absent,
         guard: crate::observe::guard::GuardFacts::default(),

@@ -9,6 +9,7 @@ pub mod disk;
 pub mod gpu;
 pub mod guard;
 pub mod log;
+pub mod memory;
 pub mod probe;
 pub mod process;
 pub mod quota;
@@ -50,6 +51,8 @@ pub struct Look {
     pub process: Observation<process::ProcessFacts>,
     /// The file systems that the run and the guard write to.
     pub disks: Vec<Observation<disk::DiskFacts>>,
+    /// The memory that the run may use.
+    pub memory: Observation<memory::MemoryFacts>,
     /// The run's checkpoints.
     pub checkpoints: Observation<checkpoint::CheckpointFacts>,
     /// The machine's GPUs.

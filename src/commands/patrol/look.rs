@@ -25,6 +25,8 @@ const PROBING: f64 = 0.5;
 const PROBES_MIN: Duration = Duration::from_secs(1);
 /// Mode of a file that quotes no log.
 const ANY_MODE: u32 = 0o666;
+/// Mode of a file that may quote a log whose own mode cannot be asked for.
+const OWN_MODE: u32 = 0o600;
 
 /// How long probes may take under this `--timeout`.
 pub(super) fn probe_deadline(common: &Common) -> Duration {
@@ -41,6 +43,7 @@ pub(super) fn questions(held: &Held<'_>, config: &Config, keeps: bool) -> Vec<Qu
         questions.push(Question::disk(&config::log_directory(log), Purpose::Log));
     }
     questions.extend(run.process.as_ref().map(|spec| Question::process(spec, known)));
+    questions.push(Question::memory(run.process.as_ref(), known));
     if let Some(checkpoints) = &run.checkpoints {
         questions.push(Question::disk(&checkpoints.dir, Purpose::Checkpoints));
     }
@@ -88,6 +91,7 @@ pub(super) fn look(
         digest: Digest::new(held.state.memory.numbers.clone(), Options::default()).finish(),
         process: Observation::Absent,
         disks: Vec::new(),
+        memory: Observation::Absent,
         checkpoints: Observation::Absent,
         gpus: gpus(answers),
         guard,
@@ -101,6 +105,7 @@ pub(super) fn look(
             Answer::Disk(observation) => look.disks.push(observation),
             Answer::Checkpoints(observation) => look.checkpoints = observation,
             Answer::Process(observation) => look.process = observation,
+            Answer::Memory(observation) => look.memory = observation,
             Answer::Quota(observation) => quotas = observation,
             // One answer for all runs, taken above.
             Answer::Gpus(_) => {}
@@ -114,7 +119,11 @@ pub(super) fn look(
         return Looked { look, mode: ANY_MODE };
     };
     match log_answers {
-        Observation::Failed { why } => look.log = Observation::Failed { why },
+        // Whatever asks for the log here would hang as its probe does.
+        Observation::Failed { why } => {
+            look.log = Observation::Failed { why };
+            return Looked { look, mode: OWN_MODE };
+        }
         Observation::Known(()) | Observation::Absent => read(held, path, patrol, &mut look, runs_left),
     }
     let mode = mode(path, look.log.known());

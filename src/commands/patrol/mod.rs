@@ -14,7 +14,7 @@ use crate::decide::{Alert, Rules, decide};
 use crate::deliver::health::{self, Update};
 use crate::deliver::outbox::Outbox;
 use crate::deliver::report::{Report, RunReport, SCHEMA};
-use crate::deliver::{channels, route, text};
+use crate::deliver::{channels, nagios, route, text};
 use crate::error::{Error, Result, chain};
 use crate::finding::Severity;
 use crate::judge::{self, Context};
@@ -69,6 +69,17 @@ struct Outcome {
 
 /// Looks once; returns the exit code.
 pub fn run(args: &Args, common: &Common, clock: &Clock, out: &mut dyn Write) -> Result<u8> {
+    match look_once(args, common, clock, out) {
+        // Whoever runs a plugin reads its standard output and nothing else; the code says it as well.
+        Err(error) if args.format == ReportFormat::Nagios => {
+            drop(nagios::failure(out, &chain(&error)));
+            Ok(Severity::Unknown.exit_code())
+        }
+        ended => ended,
+    }
+}
+
+fn look_once(args: &Args, common: &Common, clock: &Clock, out: &mut dyn Write) -> Result<u8> {
     let config = config::load(&super::load_args(common, BareLog::from_flags(args))?)?;
     let runs = config.select(&args.runs)?;
     let keep = if args.stateless { None } else { Some(Keep::open(&config)?) };
@@ -109,7 +120,7 @@ pub fn run(args: &Args, common: &Common, clock: &Clock, out: &mut dyn Write) -> 
         agents: [],
         notes: config.notes.clone(),
     };
-    let shown = patrol.print(out, &report, &alerts, &unkept).unwrap_or_else(|error| {
+    let shown = patrol.print(out, &report, &alerts, &unkept, &troubles).unwrap_or_else(|error| {
         troubles.push(format!("cannot print the verdict: {error}"));
         BTreeSet::new()
     });
@@ -171,6 +182,11 @@ struct Patrol<'a> {
 impl Patrol<'_> {
     fn is_final(&self) -> bool {
         self.args.last || self.args.stateless
+    }
+
+    /// Whether the verdict is for programs: printed always and alone.
+    fn is_document(&self) -> bool {
+        self.args.format != ReportFormat::Text
     }
 
     /// Takes a run's lock and loads its state. A new state is durable before anything rests on it:
@@ -304,8 +320,9 @@ impl Patrol<'_> {
         report: &Report,
         alerts: &[Alert],
         unkept: &[Alert],
+        troubles: &[String],
     ) -> io::Result<BTreeSet<String>> {
-        match self.write(out, report, unkept) {
+        match self.write(out, report, unkept, troubles) {
             Ok(true) => Ok(alerts.iter().map(|alert| alert.id.clone()).collect()),
             Ok(false) => Ok(BTreeSet::new()),
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(BTreeSet::new()),
@@ -315,17 +332,25 @@ impl Patrol<'_> {
 
     /// Says whether the verdict was written: with `-q` and for people only what could not be patrolled
     /// is, and alerts that no outbox could take.
-    fn write(&self, out: &mut dyn Write, report: &Report, unkept: &[Alert]) -> io::Result<bool> {
+    fn write(
+        &self,
+        out: &mut dyn Write,
+        report: &Report,
+        unkept: &[Alert],
+        troubles: &[String],
+    ) -> io::Result<bool> {
         let failed: Vec<_> = report.runs.iter().filter(|run| run.error.is_some()).cloned().collect();
         let failed = if self.common.quiet { self.unsaid(failed) } else { failed };
-        let json = self.args.format == ReportFormat::Json;
-        let verdict = !self.common.quiet || json;
+        let verdict = !self.common.quiet || self.is_document();
         step("print the verdict");
-        if verdict && json {
-            let line = serde_json::to_string(report).map_err(io::Error::other)?;
-            writeln!(out, "{line}")?;
-        } else if verdict {
-            text::report(out, report, self.style())?;
+        if verdict {
+            match self.args.format {
+                ReportFormat::Json => {
+                    writeln!(out, "{}", serde_json::to_string(report).map_err(io::Error::other)?)?;
+                }
+                ReportFormat::Nagios => nagios::report(out, report, troubles)?,
+                ReportFormat::Text => text::report(out, report, self.style())?,
+            }
         } else {
             if !failed.is_empty() {
                 let failed = Report { runs: failed, notes: Vec::new(), ..report.clone() };
@@ -362,10 +387,10 @@ impl Patrol<'_> {
     }
 
     /// Serves the channels. What an earlier, killed patrol owes the terminal goes to standard error
-    /// beside a JSON verdict, which must stay one document.
+    /// beside a verdict that must stay one document.
     fn deliver(&self, keep: &Keep, out: &mut dyn Write, shown: BTreeSet<String>) -> Vec<String> {
         let mut stderr = io::stderr();
-        let out: &mut dyn Write = if self.args.format == ReportFormat::Json { &mut stderr } else { out };
+        let out: &mut dyn Write = if self.is_document() { &mut stderr } else { out };
         let mut channels = channels(&keep.store, out, shown);
         keep.outbox.drain(&mut channels, self.clock.wall()).unwrap_or_else(|error| vec![chain(&error)])
     }

@@ -2,11 +2,15 @@
 
 use crate::decide::Decision;
 use crate::deliver::health::stamp;
-use crate::deliver::report::{Best, CheckpointReport, LogReport, Number, ProcessReport, RunReport};
+use crate::deliver::report::{
+    Best, CheckpointReport, DiskReport, LogReport, MemoryReport, Number, ProcessReport, RunReport,
+};
 use crate::finding::{Finding, Standing};
-use crate::judge::{Context, eta, gpu};
+use crate::judge::{self, Context, eta, gpu};
 use crate::observe::Observation;
+use crate::observe::disk::DiskFacts;
 use crate::observe::gpu::Gpu;
+use crate::observe::memory::Space;
 use crate::observe::process::Found;
 use crate::persist::state::State;
 use chrono::{DateTime, TimeDelta, Utc};
@@ -35,6 +39,8 @@ pub(super) fn report(context: &Context<'_>, state: &State, decision: &Decision) 
         best_loss: numbers.best.as_ref().map(|best| Best { value: Number(best.loss), step: best.step }),
         log: context.run.log.as_ref().map(|path| log(context, &path.to_string_lossy())),
         checkpoint: checkpoint(context, state),
+        disks: disks(context),
+        memory: memory(context),
         process: process(context),
         since_last_s: context.previous.map(|previous| (now - previous.wall).as_seconds_f64()),
         expected_s: configured,
@@ -57,6 +63,29 @@ fn log(context: &Context<'_>, path: &str) -> LogReport {
     }
 }
 
+fn disks(context: &Context<'_>) -> Vec<DiskReport> {
+    let minimum = context.config.patrol.disk_min_bytes;
+    let known = context.look.disks.iter().filter_map(Observation::known);
+    let report = |disk: &DiskFacts| DiskReport {
+        path: disk.path.to_string_lossy().into_owned(),
+        free_bytes: disk.free_bytes,
+        total_bytes: disk.total_bytes,
+        limit_bytes: judge::disk::limit_bytes(disk, minimum),
+    };
+    known.map(report).collect()
+}
+
+fn memory(context: &Context<'_>) -> Vec<MemoryReport> {
+    let spaces = context.look.memory.known().map_or(&[][..], |facts| &facts.spaces);
+    let report = |space: &Space| MemoryReport {
+        cgroup: space.cgroup.clone(),
+        used_bytes: space.used_bytes,
+        limit_bytes: space.limit_bytes,
+        max_ratio: context.config.training.memory_usage_max,
+    };
+    spaces.iter().map(report).collect()
+}
+
 fn checkpoint(context: &Context<'_>, state: &State) -> Option<CheckpointReport> {
     let standing = state.memory.checkpoint.standing.as_ref();
     let whole = standing.and_then(|standing| standing.whole.as_ref());
@@ -69,6 +98,7 @@ fn checkpoint(context: &Context<'_>, state: &State) -> Option<CheckpointReport> 
         writing: standing.is_some_and(|standing| standing.writing),
         crash_costs_s: cost.map(|cost| cost.seconds.round()),
         crash_costs_steps: cost.and_then(|cost| cost.steps),
+        limit_s: judge::checkpoint::limit_s(context, &state.memory),
     })
 }
 

@@ -217,7 +217,7 @@ fn overdue(
     began: DateTime<Utc>,
 ) -> Option<Opinion> {
     let subject = Subject::new(NAME, OVERDUE);
-    let (age_s, limit_s) = (cost.seconds, limit_s(context, memory));
+    let (age_s, limit_s) = (cost.seconds, usual_limit_s(context, memory));
     if age_s <= limit_s {
         return Some(Opinion::Well(subject, format!("the newest is {} old", span(age_s))));
     }
@@ -265,8 +265,16 @@ fn cost(context: &Context<'_>, memory: &Memory, whole: Option<&Checkpoint>, bega
     Cost { seconds, steps }
 }
 
+/// At what age the newest is overdue, seconds; `None` where the run is not known to save.
+pub fn limit_s(context: &Context<'_>, memory: &Memory) -> Option<f64> {
+    let configured = context.look.checkpoints.known().is_some_and(|facts| facts.configured);
+    let saves = configured || memory.checkpoint.receives;
+    let over = super::phase(context, memory).is_over();
+    (saves && !over).then(|| usual_limit_s(context, &memory.checkpoint))
+}
+
 /// The user's own limit as it is; else the default, stretched to the run's own habit.
-fn limit_s(context: &Context<'_>, memory: &CheckpointMemory) -> f64 {
+fn usual_limit_s(context: &Context<'_>, memory: &CheckpointMemory) -> f64 {
     let setting = context.config.patrol.checkpoint_max;
     let limit = setting.value.as_secs_f64();
     if setting.by_user { limit } else { limit.max(INTERVALS * memory.usual_s()) }

@@ -82,15 +82,21 @@ fn is_open(context: &Context<'_>, syndrome: &str, disk: &DiskFacts) -> bool {
     context.open.contains(&subject)
 }
 
-fn bytes(disk: &DiskFacts, minimum: u64, open: bool) -> Opinion {
-    let shown = disk.path.display().to_string();
-    let subject = Subject::new(NAME, "disk_low").of(shown.clone());
+/// Bytes that should be free: `disk_min_gb` is the minimum, but for small file systems and those that
+/// hold the guard's state alone.
+pub fn limit_bytes(disk: &DiskFacts, minimum: u64) -> u64 {
     let only_state = disk.purposes.iter().all(|purpose| *purpose == Purpose::State);
-    let limit = match only_state {
+    match only_state {
         true => STATE_FREE.min(disk.total_bytes / SMALL_DISK_FREE),
         false if disk.total_bytes < SMALL_DISK * minimum => disk.total_bytes / SMALL_DISK_FREE,
         false => minimum,
-    };
+    }
+}
+
+fn bytes(disk: &DiskFacts, minimum: u64, open: bool) -> Opinion {
+    let shown = disk.path.display().to_string();
+    let subject = Subject::new(NAME, "disk_low").of(shown.clone());
+    let limit = limit_bytes(disk, minimum);
     if disk.free_bytes >= limit + if open { limit / HYSTERESIS } else { 0 } {
         return Opinion::Well(subject, format!("{} free", size(disk.free_bytes)));
     }

@@ -5,7 +5,8 @@ use crate::observe::Observation;
 use crate::observe::checkpoint::{self, CheckpointFacts};
 use crate::observe::disk::{self, DiskFacts, Purpose};
 use crate::observe::gpu::{self, GpuFacts};
-use crate::observe::process::{self, Identity, ProcessFacts};
+use crate::observe::memory::{self, MemoryFacts};
+use crate::observe::process::{self, Found, Identity, ProcessFacts};
 use crate::observe::quota::{self, QuotaFacts};
 use serde::{Deserialize, Serialize};
 use std::ffi::OsString;
@@ -28,6 +29,7 @@ pub enum Question {
     Match(String, Option<Identity>),
     Quota,
     Gpus { source: GpuSource, patience: Duration },
+    Memory(Option<Box<Question>>, Option<Identity>),
 }
 
 /// An answer. A question without one is answered by `Failed` in its kind.
@@ -45,6 +47,8 @@ pub enum Answer {
     Quota(Observation<Vec<QuotaFacts>>),
     /// The GPUs of the machine.
     Gpus(Observation<GpuFacts>),
+    /// The memory of the run's machine and control group.
+    Memory(Observation<MemoryFacts>),
 }
 
 impl Question {
@@ -87,6 +91,12 @@ impl Question {
         Self::Gpus { source: source.clone(), patience: deadline.mul_f64(SMI) }
     }
 
+    /// How much memory there is for the run; where its process is not `known` from an earlier look,
+    /// it is looked for.
+    pub fn memory(spec: Option<&ProcessSpec>, known: Option<&Identity>) -> Self {
+        Self::Memory(spec.map(|spec| Box::new(Self::process(spec, known))), known.cloned())
+    }
+
     /// What is asked, for people and as the key of what is stuck.
     pub fn what(&self) -> String {
         let shown = |path: &OsString| path.to_string_lossy().into_owned();
@@ -102,6 +112,8 @@ impl Question {
             Self::Quota => "quota".to_owned(),
             Self::Gpus { source: GpuSource::File(path), .. } => format!("GPUs {}", path.display()),
             Self::Gpus { .. } => "GPUs (NVIDIA driver)".to_owned(),
+            Self::Memory(None, _) => "memory".to_owned(),
+            Self::Memory(Some(process), _) => format!("memory of {}", process.what()),
         }
     }
 
@@ -117,6 +129,7 @@ impl Question {
             }
             Self::Quota => Answer::Quota(Observation::Failed { why }),
             Self::Gpus { .. } => Answer::Gpus(Observation::Failed { why }),
+            Self::Memory(..) => Answer::Memory(Observation::Failed { why }),
         }
     }
 
@@ -148,7 +161,22 @@ impl Question {
             }
             Self::Quota => Answer::Quota(quota::read()),
             Self::Gpus { source, patience } => Answer::Gpus(gpu::read(&source, patience)),
+            Self::Memory(process, known) => {
+                let lives = |known: &Identity| process::start_ticks(known.pid) == Some(known.start_ticks);
+                let known = known.filter(lives).map(|known| known.pid);
+                Answer::Memory(memory::read(known.or_else(|| found(*process?))))
+            }
         }
+    }
+}
+
+/// The pid of a process that is there.
+fn found(process: Question) -> Option<i32> {
+    match process.answer() {
+        Answer::Process(Observation::Known(ProcessFacts { found: Found::Process(life), .. })) => {
+            Some(life.identity.pid)
+        }
+        _ => None,
     }
 }
 

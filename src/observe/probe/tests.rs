@@ -49,7 +49,8 @@ fn why(answer: &Answer) -> String {
         Answer::Log(Observation::Failed { why })
         | Answer::Disk(Observation::Failed { why })
         | Answer::Checkpoints(Observation::Failed { why })
-        | Answer::Process(Observation::Failed { why }) => why.clone(),
+        | Answer::Process(Observation::Failed { why })
+        | Answer::Memory(Observation::Failed { why }) => why.clone(),
         other => panic!("{other:?}"),
     }
 }

@@ -28,6 +28,7 @@ pub(super) struct Stat {
     cpu_ticks: u64,
     start_ticks: u64,
     resident_pages: u64,
+    threads: i64,
 }
 
 impl Stat {
@@ -36,7 +37,12 @@ impl Stat {
         let path = format!("/proc/{pid}/stat");
         match fs::read(&path) {
             Ok(bytes) => {
-                Self::parse(pid, &bytes).map(Some).ok_or_else(|| format!("cannot make sense of {path}"))
+                let mut stat =
+                    Self::parse(pid, &bytes).ok_or_else(|| format!("cannot make sense of {path}"))?;
+                if stat.state == 'Z' && stat.threads > 1 {
+                    stat.state = state_of_threads(pid).unwrap_or(stat.state);
+                }
+                Ok(Some(stat))
             }
             // Gone between open and read, or never there.
             Err(error) if error.raw_os_error() == Some(rustix::io::Errno::SRCH.raw_os_error()) => Ok(None),
@@ -68,6 +74,7 @@ impl Stat {
             cpu_ticks,
             start_ticks: u64::try_from(number(22)?).ok()?,
             resident_pages: u64::try_from(number(24)?).unwrap_or(0),
+            threads: number(20)?,
         })
     }
 
@@ -78,6 +85,16 @@ impl Stat {
     pub(super) fn name(&self) -> String {
         format!("'{}'", self.comm)
     }
+}
+
+/// The state of a process whose first thread has ended while others live: a killed process that waits
+/// for one of them to leave the kernel looks like a zombie and is none.
+fn state_of_threads(pid: i32) -> Option<char> {
+    let tasks = fs::read_dir(format!("/proc/{pid}/task")).ok()?.flatten();
+    let stats = tasks.filter_map(|task| Stat::parse(pid, &fs::read(task.path().join("stat")).ok()?));
+    let mut states = stats.map(|stat| stat.state).filter(|state| !matches!(state, 'Z' | 'X' | 'x'));
+    let first = states.next()?;
+    Some(if first == 'D' || states.any(|state| state == 'D') { 'D' } else { first })
 }
 
 /// A process that exists and that `/proc` hides: asking for leave to signal it is refused.
