@@ -44,7 +44,7 @@ missing() {
     has_module jsonschema || echo python3-jsonschema
     has systemd-analyze || echo systemd
     has flock && has unshare && has mount || echo util-linux mount
-    has bindfs && has fusermount || echo bindfs fuse
+    has bindfs || echo bindfs
     has ps && has pgrep || echo procps
     [ -s /etc/ssl/certs/ca-certificates.crt ] || echo ca-certificates
 }
