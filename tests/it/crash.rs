@@ -7,8 +7,10 @@
 mod stage;
 
 use crate::scene::{Scene, failure, healthy};
+use chrono::{DateTime, TimeDelta, Utc};
 use stage::{BARE, CONFIG, Play, TOLD, play};
 use std::fs;
+use std::time::SystemTime;
 
 const OOM: &str = "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB\n";
 
@@ -180,4 +182,21 @@ fn half_a_line_that_a_power_cut_left_in_the_alert_file_swallows_no_alert() {
     let alerts = scene.alerts();
     assert_eq!(alerts.len(), 2, "{alerts:#?}");
     assert!(alerts[1].contains(" CRITICAL demo opened cuda_illegal_access "), "{alerts:#?}");
+}
+
+#[test]
+fn a_failure_that_a_later_patrol_found_is_not_told_again_when_all_is_read_again() {
+    let scene = Scene::new();
+    scene.write("train.log", healthy(0, 20));
+    patrol(&scene);
+    scene.append("train.log", failure(0));
+    patrol(&scene);
+    for name in ["demo.json", "demo.json.prev"] {
+        scene.write(&format!(".trainguard/{name}"), "{\"half");
+    }
+    let later = DateTime::<Utc>::from(SystemTime::now()) + TimeDelta::minutes(2);
+    scene.patrol(&["--now", &later.to_rfc3339()]);
+    let alerts = scene.alerts();
+    let opened = alerts.iter().filter(|line| line.contains(" opened cuda_illegal_access ")).count();
+    assert_eq!(opened, 1, "{alerts:#?}");
 }

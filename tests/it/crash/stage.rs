@@ -1,6 +1,7 @@
 //! A situation in which a patrol dies, and what must stand in the end wherever it died.
 
 use crate::scene::Scene;
+use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -51,7 +52,7 @@ struct End {
 struct Stage {
     scene: Scene,
     play: Play,
-    now: String,
+    now: DateTime<Utc>,
     told: String,
 }
 
@@ -59,17 +60,22 @@ impl Stage {
     fn new(play: Play) -> Self {
         let scene = Scene::new();
         (play.before)(&scene);
-        let now: chrono::DateTime<chrono::Utc> = SystemTime::now().into();
-        let now = (now + chrono::TimeDelta::hours(play.hours)).to_rfc3339();
+        let now = DateTime::from(SystemTime::now()) + TimeDelta::hours(play.hours);
         let told = fs::read_to_string(scene.path(TOLD)).unwrap_or_default();
         Self { scene, play, now, told }
     }
 
+    /// Every patrol has its own minute: an alert that is told twice is not the same line twice.
+    fn next(&mut self) -> String {
+        self.now += TimeDelta::minutes(1);
+        self.now.to_rfc3339()
+    }
+
     /// Whether the patrol was killed before its step `at`.
     fn dies(&mut self, at: u64) -> bool {
+        let now = self.next();
         let mut command = self.scene.command(self.play.patrol);
-        let output =
-            command.args(["--now", &self.now]).env("TRAINGUARD_DIE_AT", at.to_string()).output().unwrap();
+        let output = command.args(["--now", &now]).env("TRAINGUARD_DIE_AT", at.to_string()).output().unwrap();
         self.told += &String::from_utf8(output.stdout).unwrap();
         let killed = output.status.signal() == Some(9);
         assert!(killed || output.status.code().is_some(), "{:?}", output.status);
@@ -77,7 +83,8 @@ impl Stage {
     }
 
     fn clean(&mut self) {
-        let answer = self.scene.run(&[self.play.patrol, &["--now", &self.now]].concat());
+        let now = self.next();
+        let answer = self.scene.run(&[self.play.patrol, &["--now", &now]].concat());
         self.told += &answer.stdout;
     }
 
@@ -87,8 +94,9 @@ impl Stage {
             self.clean();
         }
         self.age_leftovers();
+        let now = self.next();
         let verdict: Vec<_> = self.play.patrol.iter().filter(|&&word| word != "-q").copied().collect();
-        let answer = self.scene.run(&[&verdict[..], &["--now", &self.now, "--format", "json"]].concat());
+        let answer = self.scene.run(&[&verdict[..], &["--now", &now, "--format", "json"]].concat());
         let report: Value =
             serde_json::from_str(&answer.stdout).unwrap_or_else(|error| panic!("{error}: {answer:?}"));
         assert_eq!(answer.stderr, "");
