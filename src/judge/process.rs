@@ -250,6 +250,13 @@ fn gone(context: &Context<'_>, memory: &mut Memory, facts: &ProcessFacts, pid: O
         );
         return opinions;
     }
+    // A pattern that nothing matches or a pid file that is not there names no process that could have
+    // died: it may as well be mistyped, and while the log is fresh that is likelier.
+    if !seen && pid.is_none() && !silence::is_long(context, memory) {
+        let advice = "Check the pattern or the pid file of this run: none of its processes was ever seen, and its log is fresh";
+        opinions.push(unknown(format!("cannot look at the process: {why}"), advice).holds());
+        return opinions;
+    }
     memory.process.is_another = false;
     if memory.process.dead_since.is_none() {
         memory.process.dead_since = Some(context.now.wall);
@@ -285,6 +292,7 @@ fn dead(context: &Context<'_>, memory: &Memory, why: &str, pid: Option<i32>) -> 
         Some(pid) => format!("process {pid} ({})", short(&process.command)),
         None => "the process".to_owned(),
     };
+    let who = if process.identity.is_none() && pid.is_none() { format!("{why}: {who}") } else { who };
     let done = context.done_command();
     let (role, what) = if told_by_words(context) {
         (Role::Confirmation, "the log says why".to_owned())

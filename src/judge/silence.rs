@@ -131,6 +131,12 @@ fn limit_s(interval_s: Option<f64>) -> f64 {
     })
 }
 
+/// Whether nothing came for longer than the run's own pace explains.
+pub(super) fn is_long(context: &Context<'_>, memory: &Memory) -> bool {
+    let limit = limit_s(interval_s(&context.look.digest.numbers, &memory.silence));
+    memory.silence.ended || silent_s(context, &memory.silence).is_some_and(|silent| silent >= limit)
+}
+
 /// Whether the log brought something since the previous look, or, at the first, lately.
 pub(super) fn grew(context: &Context<'_>, memory: &Memory) -> bool {
     let Some(log) = context.look.log.known().filter(|_| !context.last_look) else { return false };

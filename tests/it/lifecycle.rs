@@ -293,3 +293,28 @@ fn a_second_patrol_at_once_reads_nothing_and_sends_nothing() {
     assert_eq!(scene.alerts(), alerts);
     assert!(scene.patrol(&[]).stdout.contains("read 0 bytes"));
 }
+
+#[test]
+fn the_end_of_an_epoch_is_not_the_end_of_the_run() {
+    let scene = Scene::new();
+    scene.write(
+        "train.log",
+        (40..=50).map(|step| format!("Epoch 1 step {step}/50 loss 2.{step}\n")).collect::<String>(),
+    );
+    let report = scene.report(&[]);
+    assert_eq!(report["runs"][0]["phase"], "patrol", "{report}");
+}
+
+#[test]
+fn a_pattern_that_nothing_matches_is_no_death_while_the_log_is_fresh() {
+    let scene = Scene::new();
+    scene.write("train.log", healthy(0, 20));
+    for _ in 0..3 {
+        let answer = scene.patrol(&["--match", "no_such_training_program"]);
+        assert_eq!(answer.code, 3, "{answer:?}");
+        assert!(
+            answer.stdout.contains("process_unknown") && answer.stdout.contains("no process matches"),
+            "{answer:?}"
+        );
+    }
+}

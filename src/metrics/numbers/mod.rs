@@ -253,16 +253,14 @@ impl Numbers {
         if configured.is_none() && self.step_restarts {
             return self.last_epoch_is_complete();
         }
-        let total = self.total(configured).filter(|total| *total > 0.0)?;
+        // `[50/50]` in an epoch that may not be the last is not the end of the run.
+        let total = self.total_of_run(configured).filter(|total| *total > 0.0)?;
         let step = self.max_step?;
-        if configured.is_none() {
-            // `[500/500]` in epoch 1 of 10 is not the end. The epoch may count from 0.
-            let (epoch, epochs) = (self.latest.get(Metric::Epoch), self.latest.get(Metric::TotalEpochs));
-            if let (Some(epoch), Some(epochs)) = (epoch, epochs)
-                && epoch < epochs - 1.0
-            {
-                return None;
-            }
+        let (epoch, epochs) = (self.latest.get(Metric::Epoch), self.latest.get(Metric::TotalEpochs));
+        if let (None, Some(epoch), Some(epochs)) = (configured, epoch, epochs)
+            && epoch < epochs - 1.0
+        {
+            return None;
         }
         let from_zero = f64::from(u8::from(self.first_step == Some(0.0)));
         let unprinted = self.steps_per_row().filter(|steps| *steps > 1.0).unwrap_or(0.0);
