@@ -73,6 +73,8 @@ fn a_resumed_run_is_a_second_attempt_and_no_other_run_is() {
         ("gpt-resumed.log", 2),
         ("classifier-logging.log", 1),
         ("classifier-dict.log", 1),
+        ("keras-bar.log", 1),
+        ("keras-epochs.log", 1),
     ] {
         assert_eq!(report(log)["runs"][0]["attempt"], attempts, "{log}");
     }

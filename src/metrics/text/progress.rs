@@ -80,6 +80,9 @@ struct Track {
     rise: f64,
     /// Steps of the epochs before.
     base: f64,
+    /// The total that was printed beside the step.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    total: Option<f64>,
     /// It began by the process; a fall of the step in the same read is the same event.
     #[serde(skip)]
     begun: bool,
@@ -161,35 +164,58 @@ impl FileContext {
         self.loss_rows = (self.loss_rows + u8::from(has_loss)).min(ESTABLISHED);
         let counts = has_loss || self.loss_rank == u8::MAX;
         if let Some(step) = values.get(Metric::Step) {
-            if counts && self.track.advance(step, values.get(Metric::Epoch), values.get(Metric::TotalSteps)) {
-                self.attempt += 1;
-            }
-            row.global_step = Some(self.track.base + step);
+            let course = if counts {
+                self.track.advance(step, values.get(Metric::Epoch), values.get(Metric::TotalSteps))
+            } else {
+                Course::On
+            };
+            self.attempt += u32::from(course == Course::Anew);
+            row.global_step = (course != Course::Aside).then_some(self.track.base + step);
         }
         row.attempt = self.attempt;
     }
 }
 
+/// Where a step leads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Course {
+    /// On in the attempt.
+    On,
+    /// It fell back: an attempt begins.
+    Anew,
+    /// It counts something else.
+    Aside,
+}
+
 impl Track {
-    /// Takes the next step; true where it fell back and an attempt begins.
-    fn advance(&mut self, step: f64, epoch: Option<f64>, total: Option<f64>) -> bool {
+    /// Takes the next step.
+    fn advance(&mut self, step: f64, epoch: Option<f64>, total: Option<f64>) -> Course {
         let Some(last) = self.last.replace(step) else {
             *self = Self {
                 last: Some(step),
                 first: step,
                 top: step,
                 epoch,
+                total,
                 begun: self.begun,
                 ..Self::default()
             };
-            return false;
+            return Course::On;
         };
         let earlier = self.epoch;
+        // An evaluation with a bar of its own after the epoch's: `75/75` behind `600/600`.
+        let own_bar =
+            matches!((self.total, total), (Some(before), Some(now)) if now < before && self.top >= before);
+        if own_bar && earlier.is_some() && earlier == epoch {
+            self.last = Some(last);
+            return Course::Aside;
+        }
+        self.total = total.or(self.total);
         self.epoch = epoch.or(earlier);
         if step >= last {
             self.rise = if step > last { (step - last).max(self.rise / 2.0) } else { self.rise };
             self.top = self.top.max(step);
-            return false;
+            return Course::On;
         }
         let new_epoch = matches!((earlier, epoch), (Some(earlier), Some(epoch)) if epoch > earlier);
         let complete =
@@ -200,15 +226,16 @@ impl Track {
             // A restart from the step's lowest value; a resumed global step goes on instead.
             self.base += total.filter(|total| *total >= self.top).unwrap_or(self.top);
             (self.first, self.top) = (step, step);
-            return false;
+            return Course::On;
         }
         let restarted = step <= self.first && self.top > self.first + self.rise;
         if self.top - step <= JITTER_RISES * self.rise && !restarted {
-            return false;
+            return Course::On;
         }
         let same_event = self.begun;
-        *self = Self { last: Some(step), first: step, top: step, epoch: self.epoch, ..Self::default() };
-        !same_event
+        *self =
+            Self { last: Some(step), first: step, top: step, epoch: self.epoch, total, ..Self::default() };
+        if same_event { Course::On } else { Course::Anew }
     }
 }
 
