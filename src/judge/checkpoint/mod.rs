@@ -96,11 +96,15 @@ pub fn check(context: &Context<'_>, memory: &mut Memory) -> Vec<Opinion> {
         if let Some(cost) = cost {
             opinions.extend(overdue(context, &memory.checkpoint, facts, &sorted, cost, began));
         }
+        // What was saved before anybody looked may be an earlier run's, unless the process is known:
+        // then nobody can say what a crash costs.
+        let known =
+            context.process_started().is_some() || sorted.whole.is_some_and(|whole| whole.modified > since);
         let standing = Standing {
             whole: sorted.whole.cloned(),
             writing: sorted.writing,
             next_bytes: memory.checkpoint.next_bytes(&sorted.settled),
-            cost,
+            cost: cost.filter(|_| known),
         };
         memory.checkpoint.remember(facts, context.look.digest.numbers.attempt, standing);
     }
