@@ -48,7 +48,9 @@ pub struct SilenceMemory {
     size: u64,
     /// The last look found them changed.
     grew: bool,
-    /// A log alone that was already old at its first patrol, and has not grown since.
+    /// A patrol saw the log bring something since an earlier one.
+    growing: bool,
+    /// A log alone that no patrol saw growing and that is old.
     pub ended: bool,
     /// Mean intervals between rows of recent patrols, seconds, oldest first.
     intervals_s: Vec<f64>,
@@ -61,8 +63,16 @@ impl SilenceMemory {
     }
 }
 
-/// Notes what the log brought. Rows are progress; before the second row any byte is.
+/// Notes what the log brought, and whether a log alone has ended.
 pub(super) fn follow(context: &Context<'_>, memory: &mut Memory) {
+    note(context, memory);
+    let silence = &mut memory.silence;
+    let old = silent_s(context, silence).is_some_and(|silent| silent >= ENDED_S);
+    silence.ended = context.run.process.is_none() && !silence.growing && old;
+}
+
+/// Rows are progress; before the second row any byte is.
+fn note(context: &Context<'_>, memory: &mut Memory) {
     let Some(log) = context.look.log.known() else { return };
     let numbers = &context.look.digest.numbers;
     let rows = numbers.rows + numbers.other_rows;
@@ -92,7 +102,7 @@ pub(super) fn follow(context: &Context<'_>, memory: &mut Memory) {
         }
         silence.intervals_s.push(interval_s);
     }
-    silence.ended = first && context.run.process.is_none() && age_s >= ENDED_S;
+    silence.growing |= !first;
     silence.at = Some(context.now.clone());
     silence.age_s = age_s;
     silence.rows = rows;
@@ -160,14 +170,18 @@ pub fn check(context: &Context<'_>, memory: &mut Memory) -> Vec<Opinion> {
     };
     if memory.silence.ended {
         let message = format!(
-            "the log was already unchanged for {} at its first patrol: taken as ended (give --pid if it should be alive)",
-            span(memory.silence.age_s)
+            "no patrol saw this log grow, and it has been unchanged for {}: taken as ended (give --pid if it should be alive)",
+            span(silent)
         );
         let advice = "If the run should still be alive, give --pid, --pid-file or --match, so that its process is looked at";
         return vec![
             claim(SILENT, Severity::Info, message, advice).holds(),
             well(HANG, "no process is known"),
         ];
+    }
+    // A log alone that nobody saw growing yet may be a run that ended a moment ago.
+    if context.run.process.is_none() && !memory.silence.growing {
+        return Vec::new();
     }
     let interval = interval_s(&context.look.digest.numbers, &memory.silence);
     let limit = limit_s(interval);
