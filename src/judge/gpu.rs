@@ -64,8 +64,11 @@ pub fn choose<'a>(context: &Context<'a>) -> Option<Choice<'a>> {
 /// `gpu_fell_off_bus`, `gpu_missing`, `gpu_unknown`, the driver's faults, and what is to be
 /// said of each card.
 pub fn check(context: &Context<'_>, memory: &mut Memory) -> Vec<Opinion> {
+    if memory.end.is_some() {
+        return super::over(context, NAME);
+    }
     let facts = match &context.look.gpus {
-        Observation::Absent => return absent(context),
+        Observation::Absent => return absent(context, !memory.gpu.cards.is_empty()),
         // Told as `probe_timeout`.
         Observation::Failed { why } if context.look.stuck.iter().any(|stuck| stuck.explains(why)) => {
             return Vec::new();
@@ -118,8 +121,12 @@ pub fn check(context: &Context<'_>, memory: &mut Memory) -> Vec<Opinion> {
 }
 
 /// A machine without GPUs is well, unless the config counts on some.
-fn absent(context: &Context<'_>) -> Vec<Opinion> {
+/// No GPU answers. Where some did before, that is no health.
+fn absent(context: &Context<'_>, seen: bool) -> Vec<Opinion> {
     let nobody_looks = context.config.gpu.source == GpuSource::None;
+    if seen && !nobody_looks && context.config.gpu.expect == 0 {
+        return vec![unknown(Subject::new(NAME, UNKNOWN), "some answered before, and none does now")];
+    }
     let why = if nobody_looks { "GPUs are not looked at" } else { "there is no GPU" };
     let over = context.open.iter().filter(|open| open.check == NAME);
     let over =

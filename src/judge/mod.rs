@@ -184,6 +184,12 @@ pub fn judge(context: &Context<'_>, memory: &mut Memory) -> Vec<Opinion> {
     opinions
 }
 
+/// What is open of a check that has nothing to say once the run is over.
+fn over(context: &Context<'_>, check: &str) -> Vec<Opinion> {
+    let open = context.open.iter().filter(|open| open.check == check);
+    open.map(|open| Opinion::Well(open.clone(), "the run has ended".to_owned())).collect()
+}
+
 /// What nobody looks at any more, because the config no longer names it, stays open for no one.
 fn no_longer_asked(context: &Context<'_>) -> Vec<Opinion> {
     let look = context.look;

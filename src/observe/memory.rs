@@ -65,18 +65,23 @@ fn field(text: &str, name: &str) -> Option<u64> {
 struct Controller {
     limit: &'static str,
     usage: &'static str,
-    /// In `memory.stat`: page cache that is given back first.
-    cache: &'static str,
+    /// In `memory.stat`: what is given back before anything is killed. Data that is read epoch after
+    /// epoch is active page cache, and in large groups that is most of it.
+    cache: &'static [&'static str],
 }
 
 const V1: Controller = Controller {
     limit: "memory.limit_in_bytes",
     usage: "memory.usage_in_bytes",
-    cache: "total_inactive_file ",
+    cache: &["total_inactive_file ", "total_active_file "],
 };
-const V2: Controller = Controller { limit: "memory.max", usage: "memory.current", cache: "inactive_file " };
+const V2: Controller = Controller {
+    limit: "memory.max",
+    usage: "memory.current",
+    cache: &["inactive_file ", "active_file ", "slab_reclaimable "],
+};
 
-/// The least limit among the control groups of a process and those above them. A process that is
+/// The group with the least left below its limit, of those of a process and those above them. A process that is
 /// gone has none, and its own check says that it is.
 fn tightest(root: &Path, pid: i32) -> Result<Option<Space>, String> {
     let read = |path: PathBuf| match std::fs::read_to_string(&path) {
@@ -93,7 +98,7 @@ fn tightest(root: &Path, pid: i32) -> Result<Option<Space>, String> {
         let mount = root.join(mount.trim_start_matches('/'));
         loop {
             if let Some(space) = space(&mount.join(&below), &below, controller)
-                && least.as_ref().is_none_or(|least| space.limit_bytes < least.limit_bytes)
+                && least.as_ref().is_none_or(|least| left(&space) < left(least))
             {
                 least = Some(space);
             }
@@ -103,6 +108,10 @@ fn tightest(root: &Path, pid: i32) -> Result<Option<Space>, String> {
         }
     }
     Ok(least)
+}
+
+fn left(space: &Space) -> u64 {
+    space.limit_bytes.saturating_sub(space.used_bytes)
 }
 
 fn is_gone(error: &std::io::Error) -> bool {
@@ -150,7 +159,8 @@ fn space(dir: &Path, group: &Path, controller: &Controller) -> Option<Space> {
     // `max` of the second version is no number, and no limit.
     let limit_bytes = read(controller.limit)?.trim().parse().ok()?;
     let usage: u64 = read(controller.usage)?.trim().parse().ok()?;
-    let cache = read("memory.stat").and_then(|text| field(&text, controller.cache)).unwrap_or(0);
+    let stat = read("memory.stat").unwrap_or_default();
+    let cache: u64 = controller.cache.iter().filter_map(|name| field(&stat, name)).sum();
     let cgroup = Some(format!("/{}", group.display()));
     Some(Space { cgroup, limit_bytes, used_bytes: usage.saturating_sub(cache) })
 }
@@ -210,19 +220,25 @@ mod tests {
     }
 
     #[test]
-    fn the_tightest_limit_above_the_process_counts_without_page_cache_that_nobody_uses() {
-        let files = [
-            MOUNT2,
-            ("proc/7/cgroup", "0::/slurm/job_1/step_0\n"),
-            ("sys/fs/cgroup/slurm/job_1/step_0/memory.max", "max\n"),
-            ("sys/fs/cgroup/slurm/job_1/step_0/memory.current", "300000000\n"),
-            ("sys/fs/cgroup/slurm/job_1/memory.max", "536870912\n"),
-            ("sys/fs/cgroup/slurm/job_1/memory.current", "400000000\n"),
-            ("sys/fs/cgroup/slurm/job_1/memory.stat", "anon 1\ninactive_file 100000000\nactive_file 5\n"),
-            ("sys/fs/cgroup/slurm/memory.max", "800000000\n"),
-            ("sys/fs/cgroup/slurm/memory.current", "700000000\n"),
-        ];
-        assert_eq!(group(&files), Some(("/slurm/job_1".to_owned(), 512 * MIB, 300_000_000)));
+    fn the_group_with_the_least_left_above_the_process_counts_without_its_page_cache() {
+        let files = |slurm| {
+            [
+                MOUNT2,
+                ("proc/7/cgroup", "0::/slurm/job_1/step_0\n"),
+                ("sys/fs/cgroup/slurm/job_1/step_0/memory.max", "max\n"),
+                ("sys/fs/cgroup/slurm/job_1/step_0/memory.current", "300000000\n"),
+                ("sys/fs/cgroup/slurm/job_1/memory.max", "536870912\n"),
+                ("sys/fs/cgroup/slurm/job_1/memory.current", "400000000\n"),
+                (
+                    "sys/fs/cgroup/slurm/job_1/memory.stat",
+                    "anon 1\ninactive_file 60000000\nactive_file 30000000\nslab_reclaimable 10000000\n",
+                ),
+                ("sys/fs/cgroup/slurm/memory.max", "800000000\n"),
+                ("sys/fs/cgroup/slurm/memory.current", slurm),
+            ]
+        };
+        assert_eq!(group(&files("500000000\n")), Some(("/slurm/job_1".to_owned(), 512 * MIB, 300_000_000)));
+        assert_eq!(group(&files("790000000\n")), Some(("/slurm".to_owned(), 800_000_000, 790_000_000)));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use super::say::{size, span};
 use super::{Context, Memory, eta};
 use crate::finding::{Claim, Opinion, Scope, Severity, Subject};
 use crate::observe::Observation;
-use crate::observe::checkpoint::{Checkpoint, CheckpointFacts, LOOKED_INTO};
+use crate::observe::checkpoint::{Checkpoint, CheckpointFacts, ENTRIES, LOOKED_INTO};
 use crate::observe::process::Found;
 use chrono::{DateTime, Utc};
 
@@ -23,6 +23,8 @@ const UNKNOWN: &str = "checkpoint_unknown";
 /// A checkpoint is overdue after this many of the run's usual intervals: one may be late by an
 /// evaluation.
 const INTERVALS: f64 = 2.0;
+/// Files written within this many seconds of each other belong to one checkpoint.
+const MOMENT_S: f64 = 10.0;
 /// What was written this lately, seconds, is still being written: writers flush in bursts.
 const WRITING_S: f64 = 60.0;
 /// What also grew since the previous look is for this long: network file systems tell
@@ -136,12 +138,17 @@ impl<'a> Sorted<'a> {
         for (index, checkpoint) in all.iter().enumerate() {
             // Of those that were not looked into nothing is known, and nothing is said.
             let looked = facts.newest.iter().take(LOOKED_INTO).any(|one| one.path == checkpoint.path);
+            let comparable = !facts.cut && !is_part(checkpoint);
             let before = all[index + 1..].iter().copied();
             let small = || {
-                let before = before.clone().find(|one| habit::same_kind(one, checkpoint));
+                // Files of one moment are parts of one checkpoint, and parts differ in size.
+                let apart =
+                    |one: &Checkpoint| (checkpoint.modified - one.modified).as_seconds_f64() > MOMENT_S;
+                let before = before.clone().find(|one| habit::same_kind(one, checkpoint) && apart(one));
                 small(context, memory, checkpoint, before)
             };
-            match looked.then(|| checkpoint.fault.clone().or_else(small)).flatten() {
+            let fault = || checkpoint.fault.clone().or_else(|| comparable.then(small).flatten());
+            match looked.then(fault).flatten() {
                 None => settled.push(checkpoint),
                 Some(_) if settled.iter().any(|newer| habit::same_kind(newer, checkpoint)) => {}
                 Some(why) => broken = broken.or(Some((*checkpoint, why))),
@@ -149,6 +156,12 @@ impl<'a> Sorted<'a> {
         }
         Self { writing, whole: settled.first().copied(), settled, broken }
     }
+}
+
+/// Whether a name says that it is one part of several: the parts of one checkpoint differ in size.
+fn is_part(checkpoint: &Checkpoint) -> bool {
+    let name = checkpoint.path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
+    ["-of-", "rank", "shard"].iter().any(|word| name.contains(word))
 }
 
 /// Whether a checkpoint is still being written; one whose writer is gone is not.
@@ -228,6 +241,16 @@ fn overdue(
     if sorted.writing {
         // It may be over in a minute.
         return None;
+    }
+    if facts.cut {
+        let message = format!(
+            "cannot look at all of {}: it has more than {ENTRIES} entries, and the newest seen is {} old",
+            facts.dir.display(),
+            span(age_s)
+        );
+        let advice = "Name the directory that receives the checkpoints, with fewer entries, or a pattern (checkpoints: {dir, pattern})";
+        let unknown = Subject::new(NAME, "checkpoint_unknown");
+        return Some(Claim::new(unknown, Scope::Surroundings, Severity::Unknown, message, advice).holds());
     }
     // A checkpoint from before this start of the run does not make the first one overdue.
     let costs = cost.sentence();

@@ -62,7 +62,7 @@ fn shard(names: &[&str]) -> Option<String> {
     Some(format!("{there} of {} files {}…{} are there", set.1, set.0, set.2))
 }
 
-/// `zero_pp_rank_3_mp_rank_00_optim_states.pt`: no rank below the last is missing. (Of `__3_0.distcp`
+/// `zero_pp_rank_3_mp_rank_00_optim_states.pt`: no rank between two others is missing. (Of `__3_0.distcp`
 /// there may be gaps: a rank that has nothing of its own to save writes no file.)
 fn rank(names: &[&str]) -> Option<String> {
     let number = |name: &&str| {
@@ -70,7 +70,9 @@ fn rank(names: &[&str]) -> Option<String> {
         rest.split(|c: char| !c.is_ascii_digit()).next()?.parse::<usize>().ok()
     };
     let ranks: BTreeSet<usize> = names.iter().filter_map(number).collect();
-    let missing = ranks.iter().enumerate().find(|(index, rank)| index < *rank)?.0;
+    // A node may hold its own ranks only: what is missing is missing between them.
+    let mut pairs = ranks.iter().zip(ranks.iter().skip(1));
+    let missing = pairs.find(|(rank, next)| **next > **rank + 1)?.0 + 1;
     Some(format!("the files of rank {missing} are missing"))
 }
 
@@ -146,8 +148,12 @@ mod tests {
             ),
             (
                 "checkpoint-500",
-                &["config.json={}", "global_step500/bf16_zero_pp_rank_1_mp_rank_00_optim_states.pt=zip"],
-                Some("rank 0"),
+                &[
+                    "config.json={}",
+                    "global_step500/bf16_zero_pp_rank_8_mp_rank_00_optim_states.pt=zip",
+                    "global_step500/bf16_zero_pp_rank_10_mp_rank_00_optim_states.pt=zip",
+                ],
+                Some("rank 9"),
             ),
             // FSDP and other users of torch.distributed.checkpoint
             ("step_7", &["__0_0.distcp=x", "__2_0.distcp=x", ".metadata=x"], None),

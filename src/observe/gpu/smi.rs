@@ -7,6 +7,7 @@
 use super::{CARDS, DriverFault, Gpu, GpuFacts, Holder, Throttle};
 use crate::observe::Observation;
 use std::io::{ErrorKind, Read};
+use std::os::unix::fs::MetadataExt;
 use std::process::{Command, Stdio};
 use std::sync::mpsc;
 use std::thread;
@@ -161,10 +162,15 @@ fn hang() -> ! {
     }
 }
 
-/// Whether a process with this very question is there, of whichever patrol.
+/// Whether a process of this user with this very question is there, of whichever patrol.
 fn is_running(query: &str) -> bool {
     let Ok(processes) = std::fs::read_dir("/proc") else { return false };
+    let caller = rustix::process::geteuid().as_raw();
     processes.flatten().any(|process| {
+        // Another user's patrol has its own left-overs.
+        if !process.metadata().is_ok_and(|meta| meta.uid() == caller) {
+            return false;
+        }
         let numbered = process.file_name().as_encoded_bytes().iter().all(u8::is_ascii_digit);
         let line = if numbered { std::fs::read(process.path().join("cmdline")) } else { return false };
         line.is_ok_and(|line| line.split(|byte| *byte == 0).any(|argument| argument == query.as_bytes()))
