@@ -2,6 +2,7 @@
 
 use clap::Parser as _;
 use std::io::Write as _;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 use trainguard::cli::Cli;
 use trainguard::clock::Clock;
@@ -28,8 +29,10 @@ fn main() -> ExitCode {
     };
     let clock = Clock::read(cli.common.now.unwrap_or_else(chrono::Utc::now));
     let mut out = std::io::stdout().lock();
-    let ended = commands::run(&cli, &clock, &mut out);
+    // A fault of our own is 'could not look' too: never a code beyond the contract's four.
+    let ended = catch_unwind(AssertUnwindSafe(|| commands::run(&cli, &clock, &mut out)));
     drop(out.flush());
+    let Ok(ended) = ended else { return ExitCode::from(Severity::Unknown.exit_code()) };
     match ended {
         Ok(code) => ExitCode::from(code),
         Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
