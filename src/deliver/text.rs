@@ -2,7 +2,7 @@
 
 use super::report::{CheckpointReport, Report, RunReport};
 use crate::decide::{Alert, Transition};
-use crate::finding::{Finding, Occurrence, Severity, Standing};
+use crate::finding::{Evidence, Finding, Occurrence, Severity, Standing};
 use crate::judge::checkpoint::Cost;
 use crate::judge::say::{plain, span};
 use crate::metrics::text::clean::is_command;
@@ -74,6 +74,11 @@ pub fn alert(out: &mut dyn Write, alert: &Alert) -> io::Result<()> {
     )?;
     if let Some(occurrence) = &alert.occurrence {
         writeln!(out, "    {}", place(occurrence))?;
+    }
+    if alert.transition != Transition::Resolved {
+        for line in last_lines(&alert.evidence) {
+            writeln!(out, "{line}")?;
+        }
     }
     if alert.transition != Transition::Resolved && !alert.advice.is_empty() {
         writeln!(out, "    next: {}", one_line(&alert.advice))?;
@@ -241,9 +246,7 @@ fn evidence(lines: &mut Vec<String>, finding: &Finding) {
     if finding.occurrences.len() > EVIDENCE_MAX {
         lines.push(format!("    … {} in all", finding.count));
     }
-    if let Some(serde_json::Value::Array(last)) = finding.evidence.get("last_lines") {
-        lines.extend(last.iter().filter_map(|line| Some(format!("    {}", one_line(line.as_str()?)))));
-    }
+    lines.extend(last_lines(&finding.evidence));
     if let Some(word) = &finding.acknowledged {
         let until = word
             .until
@@ -251,6 +254,13 @@ fn evidence(lines: &mut Vec<String>, finding: &Finding) {
         let note = word.note.as_deref().map_or_else(String::new, |note| format!(": {}", one_line(note)));
         lines.push(format!("    acknowledged{until}{note}"));
     }
+}
+
+/// The end of the log, of a finding that is told with it.
+fn last_lines(evidence: &Evidence) -> Vec<String> {
+    let lines = evidence.get("last_lines").and_then(serde_json::Value::as_array);
+    let lines = lines.into_iter().flatten().filter_map(serde_json::Value::as_str);
+    lines.map(|line| format!("    {}", one_line(line))).collect()
 }
 
 fn life(finding: &Finding, now: DateTime<Utc>) -> String {

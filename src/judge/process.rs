@@ -4,7 +4,7 @@ use super::attempt::ROWS_OF_PROGRESS;
 use super::say::span;
 use super::{Context, Memory, silence, words};
 use crate::clock::Reading;
-use crate::finding::{Claim, Opinion, Role, Scope, Severity, Subject};
+use crate::finding::{Claim, Occurrence, Opinion, Role, Scope, Severity, Subject};
 use crate::observe::Observation;
 use crate::observe::process::{Found, Identity, Life, ProcessFacts};
 use crate::playbook;
@@ -27,6 +27,9 @@ const IDLE_CPU: f64 = 1e-3;
 /// Bytes per second that they may read and write.
 const IDLE_IO: f64 = 1024.0;
 
+/// Lines of the log's end that a death is told with.
+const LAST_LINES: usize = 3;
+
 /// What is remembered of the run's process.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -44,9 +47,17 @@ pub struct ProcessMemory {
     /// The log went on although it was gone: another process writes it.
     is_another: bool,
     /// What the log said last, at most 3 lines.
-    last_lines: Vec<String>,
+    last_lines: Vec<Occurrence>,
     /// What it had done at an earlier look.
     sample: Option<Sample>,
+}
+
+impl ProcessMemory {
+    /// The end of the log as people read it: `FILE:LINE: TEXT`.
+    fn last_lines(&self) -> Vec<String> {
+        let line = |line: &Occurrence| format!("{}:{}: {}", line.file, line.line, line.text);
+        self.last_lines.iter().map(line).collect()
+    }
 }
 
 /// What a process tree had done.
@@ -72,9 +83,13 @@ pub(super) enum Movement {
 /// `process_dead`, `process_zombie`, `process_stuck` and `process_unknown`.
 pub fn check(context: &Context<'_>, memory: &mut Memory) -> Vec<Opinion> {
     if !context.look.digest.last_lines.is_empty() {
-        let lines = context.look.digest.last_lines.iter();
-        memory.process.last_lines =
-            lines.map(|line| format!("{}:{}: {}", line.file, line.line, line.text)).collect();
+        // A patrol that read one line has seen those before it all the same, unless the log is another.
+        let lines = &context.look.digest.last_lines;
+        let last = &mut memory.process.last_lines;
+        let begin = lines.first();
+        last.retain(|old| begin.is_some_and(|new| old.file == new.file && old.offset < new.offset));
+        last.extend(lines.iter().cloned());
+        last.drain(..last.len().saturating_sub(LAST_LINES));
     }
     let facts = match &context.look.process {
         Observation::Absent => return Vec::new(),
@@ -179,7 +194,7 @@ fn present(context: &Context<'_>, memory: &mut Memory, life: &Life) -> Vec<Opini
             );
             claim(ZOMBIE, message, advice)
                 .with("pid", pid)
-                .with("last_lines", memory.process.last_lines.clone())
+                .with("last_lines", memory.process.last_lines())
                 .holds()
         });
         return opinions;
@@ -301,8 +316,7 @@ fn dead(context: &Context<'_>, memory: &Memory, why: &str, pid: Option<i32>) -> 
     };
     let message = format!("{who} is gone{}: {what}", context.at_step());
     let advice = "Read the last lines; without an error there, look for the OOM killer (dmesg, journalctl -k) and the scheduler's limits, then restart from the last checkpoint";
-    let mut claim =
-        claim(DEAD, message, advice).with("why", why).with("last_lines", process.last_lines.clone());
+    let mut claim = claim(DEAD, message, advice).with("why", why).with("last_lines", process.last_lines());
     claim.role = role;
     if let Some(pid) = pid {
         claim = claim.with("pid", pid);

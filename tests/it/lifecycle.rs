@@ -89,6 +89,8 @@ fn three_quiet_patrols_of_a_killed_run_print_once() {
     let pid = killed(&scene);
     let printed: Vec<_> = (0..3).map(|_| patrol(&scene, &["-q"])).collect();
     assert!(printed.iter().all(|answer| answer.code == 2), "{printed:?}");
+    let (row, _) = last_row(&scene);
+    assert!(printed[0].stdout.contains(&row), "the mail shows the end of the log: {printed:?}");
     assert!(printed[0].stdout.contains("process_dead") && printed[0].stdout.contains(&pid), "{printed:?}");
     assert_eq!((printed[1].stdout.as_str(), printed[2].stdout.as_str()), ("", ""));
     assert!(printed.iter().all(|answer| answer.stderr.is_empty()), "{printed:?}");
