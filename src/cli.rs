@@ -88,9 +88,9 @@ pub enum Command {
     Check,
 }
 
-/// `trainguard patrol`.
-#[derive(Debug, Clone, Args)]
-pub struct Patrol {
+/// Which runs are meant: all of the config, some of it by name, or a log without any config.
+#[derive(Debug, Clone, Default, Args)]
+pub struct Selection {
     /// Only this run of the config; may be repeated
     #[arg(long = "run", value_name = "NAME")]
     pub runs: Vec<String>,
@@ -112,6 +112,14 @@ pub struct Patrol {
     /// A name for the run [default: from the log's path]
     #[arg(long, value_name = "N", requires = "log")]
     pub name: Option<String>,
+}
+
+/// `trainguard patrol`.
+#[derive(Debug, Clone, Args)]
+pub struct Patrol {
+    /// Which runs.
+    #[command(flatten)]
+    pub selection: Selection,
     /// How to print the verdict
     #[arg(long, value_enum, default_value_t = ReportFormat::Text)]
     pub format: ReportFormat,

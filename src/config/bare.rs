@@ -33,8 +33,8 @@ impl BareLog {
         Self { log: log.into(), ..Self::default() }
     }
 
-    /// From the flags of `trainguard patrol`; `None` without `--log`.
-    pub fn from_flags(flags: &crate::cli::Patrol) -> Option<Self> {
+    /// From the flags; `None` without `--log`.
+    pub fn from_flags(flags: &crate::cli::Selection) -> Option<Self> {
         let process = match (&flags.pid, &flags.pid_file, &flags.r#match) {
             (Some(pid), _, _) => Some(ProcessSpec::Pid(*pid)),
             (None, Some(file), _) => Some(ProcessSpec::PidFile(file.clone())),

@@ -10,12 +10,18 @@ pub enum Phase {
     /// Nothing seen yet.
     #[default]
     Waiting,
+    /// Its first steps are attended.
+    Watch,
     /// Under way, as far as is known.
     Patrol,
     /// Complete: by a recorded sign, by its steps, or by an operator's word.
     Finished,
     /// Its process is gone without a sign of completion.
     Failed,
+    /// Ended on an operator's or a configured action's word.
+    Stopped,
+    /// Held by SIGSTOP on an operator's or a configured action's word.
+    Paused,
     /// A log alone that was already old at its first patrol.
     Ended,
 }
@@ -25,16 +31,19 @@ impl Phase {
     pub fn word(self) -> &'static str {
         match self {
             Self::Waiting => "waiting",
+            Self::Watch => "watch",
             Self::Patrol => "patrol",
             Self::Finished => "finished",
             Self::Failed => "failed",
+            Self::Stopped => "stopped",
+            Self::Paused => "paused",
             Self::Ended => "ended",
         }
     }
 
     /// Whether nothing more is expected of the run.
     pub fn is_over(self) -> bool {
-        matches!(self, Self::Finished | Self::Failed | Self::Ended)
+        matches!(self, Self::Finished | Self::Failed | Self::Stopped | Self::Ended)
     }
 }
 

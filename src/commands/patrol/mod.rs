@@ -85,8 +85,8 @@ pub fn run(args: &Args, common: &Common, clock: &Clock, out: &mut dyn Write) -> 
 }
 
 fn look_once(args: &Args, common: &Common, clock: &Clock, out: &mut dyn Write) -> Result<u8> {
-    let config = config::load(&super::load_args(common, BareLog::from_flags(args))?)?;
-    let runs = config.select(&args.runs)?;
+    let config = config::load(&super::load_args(common, BareLog::from_flags(&args.selection))?)?;
+    let runs = config.select(&args.selection.runs)?;
     let keep = if args.stateless { None } else { Some(Keep::open(&config)?) };
     let patrol = Patrol { args, common, clock, config: &config, keep: keep.as_ref() };
 
@@ -254,7 +254,7 @@ impl Patrol<'_> {
     /// The health file's sync makes the states beside it durable as well. A patrol that read nothing
     /// and told nothing loses nothing in a power cut that brings back the files before it.
     fn write_health(&self, keep: &Keep, outcomes: &[Outcome]) -> Result<()> {
-        let named = self.args.runs.is_empty() && self.args.log.is_none();
+        let named = self.args.selection.runs.is_empty() && self.args.selection.log.is_none();
         let news = |outcome: &Outcome| {
             let read = outcome.report.log.as_ref().is_some_and(|log| log.bytes_read > 0);
             read || !outcome.report.findings.is_empty() || outcome.report.since_last_s.is_none()
