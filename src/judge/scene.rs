@@ -310,6 +310,7 @@ fn look(wall: DateTime<Utc>) -> Look {
             ..LogFacts::default()
         }),
         digest: DigestFacts::default(),
+        launched: None,
         process: Observation::Absent,
         disks: Vec::new(),
         memory: Observation::Absent,
@@ -350,6 +351,7 @@ fn config() -> Config {
         judge: None,
         routing: std::collections::BTreeMap::new(),
         runs: Vec::new(),
+        base: "/runs".into(),
         state_dir: "/state".into(),
         health_file: "/state/agent_health.yaml".into(),
         notes: Vec::new(),
