@@ -39,7 +39,8 @@ pub fn run(args: &Launch, common: &Common, clock: &Clock, out: &mut dyn Write) -
     // From here on a patrol finds it.
     drop(lock);
     if args.detach {
-        return detached(&running.record, &config, out);
+        detached(&running.record, &config, out);
+        return Ok(0);
     }
     attended(running, &signals, &store, out)
 }
@@ -90,7 +91,9 @@ fn words(typed: &[OsString]) -> Result<Vec<String>> {
     let word = |word: &OsString| {
         word.clone().into_string().map_err(|word| {
             let shown = word.to_string_lossy();
-            Error::Usage(format!("the argument `{shown}` is not UTF-8, and could not be recorded: rename what it names"))
+            Error::Usage(format!(
+                "the argument `{shown}` is not UTF-8, and could not be recorded: rename what it names"
+            ))
         })
     };
     typed.iter().map(word).collect()
@@ -135,14 +138,15 @@ fn name(
 
 /// A state is about one log: patrols would refuse to take another for the same run's.
 fn its_log(config: &Config, store: &Store, run: &str, log: &Path, clock: &Clock) -> Result<()> {
-    if config.runs.iter().any(|known| known.name == run && known.log.is_some()) || !State::exists(store, run) {
+    if config.runs.iter().any(|known| known.name == run && known.log.is_some()) || !State::exists(store, run)
+    {
         return Ok(());
     }
     State::load(store, run, Some(log), clock).map(|_| ())
 }
 
 /// Says what runs and what to type next.
-fn detached(record: &Record, config: &Config, out: &mut dyn Write) -> Result<u8> {
+fn detached(record: &Record, config: &Config, out: &mut dyn Write) {
     let said = writeln!(
         out,
         "{} runs: pid {}\n  log: {}\n  look at it: trainguard patrol{}",
@@ -153,7 +157,6 @@ fn detached(record: &Record, config: &Config, out: &mut dyn Write) -> Result<u8>
     );
     // It runs whether or not anybody reads this.
     drop(said.and_then(|()| out.flush()));
-    Ok(0)
 }
 
 /// Copies the log to the terminal and passes signals on, until the command has ended.
@@ -171,7 +174,9 @@ fn attended(running: Running, signals: &Signals, store: &Store, out: &mut dyn Wr
         match ended.recv_timeout(if news { Duration::ZERO } else { TICK }) {
             Ok(exit) => break Some(exit),
             Err(RecvTimeoutError::Timeout) => {}
-            Err(RecvTimeoutError::Disconnected) if !launch::lives(&process) => break noted(store, &run, &process),
+            Err(RecvTimeoutError::Disconnected) if !launch::lives(&process) => {
+                break noted(store, &run, &process);
+            }
             Err(RecvTimeoutError::Disconnected) => {
                 if !alone {
                     say(&format!("the process that waits for {run} was killed; {run} goes on"));

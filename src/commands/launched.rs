@@ -5,7 +5,7 @@
 //! that is asked for by name never is, and neither is the last one where there would be none at all.
 
 use crate::config::{self, Config, LoadArgs, ProcessSpec, Run};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, chain};
 use crate::finding::{Scope, Severity};
 use crate::launch;
 use crate::launch::command::shown;
@@ -117,23 +117,24 @@ pub(crate) fn record_in(state_dir: &Path, run: &str) -> Result<Option<Record>> {
 
 /// Notes what is known of a launched process in a look that has looked for it. `known` is the process
 /// that an earlier look took for the run's.
-///
-/// # Errors
-/// The note of its end cannot be believed or makes no sense.
 pub(crate) fn observe(
     look: &mut Look,
     record: &Record,
     run: &Run,
     known: Option<&Identity>,
     state_dir: &Path,
-) -> Result<()> {
+) {
     let named = matches!(&run.process, Some(ProcessSpec::Launched(process)) if *process == record.process);
     if !(named || known == Some(&record.process)) {
-        return Ok(());
+        return;
     }
     let gone = look.process.known().is_some_and(|facts| has_ended(facts, &record.process));
-    let ended = end(record, state_dir, gone)?;
-    if let (Some(Ended { how: Ending::Code(_) | Ending::Signal(_), .. }), false) = (&ended, gone)
+    let ended = end(record, state_dir, gone).unwrap_or_else(|error| {
+        let how = Ending::Unknown(chain(&error));
+        gone.then_some(Ended { at: None, how })
+    });
+    if ended.is_some()
+        && !gone
         && let Observation::Known(facts) = &mut look.process
     {
         // It ended between the two looks.
@@ -145,7 +146,6 @@ pub(crate) fn observe(
         started: record.started,
         ended,
     });
-    Ok(())
 }
 
 fn has_ended(facts: &ProcessFacts, process: &Identity) -> bool {

@@ -34,9 +34,9 @@ pub fn signal(number: i32) -> String {
 pub fn how(ending: &Ending) -> String {
     match ending {
         Ending::Code(code) => match known(code - OF_A_SIGNAL) {
-            Some((number, name, _)) => format!(
-                "exited with code {code} ({OF_A_SIGNAL} + {number}: a shell's word for {name})"
-            ),
+            Some((number, name, _)) => {
+                format!("exited with code {code} ({OF_A_SIGNAL} + {number}: a shell's word for {name})")
+            }
             None => format!("exited with code {code}"),
         },
         Ending::Signal(number) => format!("was killed by {}", signal(*number)),

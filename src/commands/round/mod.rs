@@ -9,6 +9,7 @@ mod keeping;
 mod look;
 mod verdict;
 
+use super::launched;
 use crate::cli::Common;
 use crate::clock::Clock;
 use crate::config::{Config, Run};
@@ -23,6 +24,7 @@ use crate::judge;
 use crate::observe::guard::{GuardFacts, Undelivered};
 use crate::observe::probe::{self, Answers, Question};
 use crate::persist::lock::Lock;
+use crate::persist::run_directory::Record;
 use crate::persist::state::{Loaded, State};
 use crate::persist::store::Store;
 use counsel::Stage;
@@ -40,6 +42,8 @@ pub(crate) struct Keep {
 /// A run whose lock this round holds.
 struct Held<'a> {
     run: &'a Run,
+    /// How it was launched, where it was.
+    record: Option<Record>,
     state: State,
     damage: Option<String>,
     /// Which of the probes' answers are this run's.
@@ -187,7 +191,9 @@ impl Round<'_> {
     /// its lineage is part of the ids of alerts.
     fn hold<'a>(&self, run: &'a Run, lock_until: Instant) -> Result<Held<'a>> {
         let log = run.log.as_deref();
-        let held = |state, damage, lock| Held { run, state, damage, asked: 0..0, whats: Vec::new(), lock };
+        let record = launched::record_in(&self.config.state_dir, &run.name)?;
+        let held =
+            |state, damage, lock| Held { run, record, state, damage, asked: 0..0, whats: Vec::new(), lock };
         let Some(keep) = self.keep else {
             return Ok(held(State::new(&run.name, log, self.clock), None, None));
         };

@@ -161,9 +161,7 @@ impl Question {
             Self::Match(regex, known) => {
                 Answer::Process(process::read(&ProcessSpec::Match(regex), known.as_ref()))
             }
-            Self::Launched(process) => {
-                Answer::Process(process::read(&ProcessSpec::Launched(process), None))
-            }
+            Self::Launched(process) => Answer::Process(process::read(&ProcessSpec::Launched(process), None)),
             Self::Quota => Answer::Quota(quota::read()),
             Self::Gpus { source, patience } => Answer::Gpus(gpu::read(&source, patience)),
             Self::Memory(process, known) => {
