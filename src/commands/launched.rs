@@ -134,10 +134,11 @@ pub(crate) fn observe(
         gone.then_some(Ended { at: None, how })
     });
     if ended.is_some()
-        && !gone
         && let Observation::Known(facts) = &mut look.process
+        && matches!(facts.found, Found::Process(_))
     {
-        // It ended between the two looks.
+        // It ended between the two looks; or its keeper was killed, and a container's first process
+        // reaps nobody.
         facts.found = Found::Gone { pid: Some(record.process.pid), why: "it has ended".to_owned() };
     }
     look.launched = Some(LaunchFacts {

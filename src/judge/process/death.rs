@@ -31,7 +31,7 @@ pub(super) fn dead(context: &Context<'_>, memory: &Memory, why: &str, named: Opt
             let what = match ending::meaning(&ended.how) {
                 _ if by_words => "the log says why",
                 Some(meaning) => meaning,
-                None => "the log does not say why",
+                None => "no failure that is known stands in the log",
             };
             let advice = if ending::is_kill(&ended.how) { ADVICE_KILLED } else { ADVICE_CODE };
             (format!("{who} {}{at_step}: {what}", lasted(launched, ended)), advice)
