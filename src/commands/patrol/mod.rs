@@ -14,7 +14,7 @@ use crate::clock::Clock;
 use crate::config::{self, BareLog, Config, Run};
 use crate::decide::Alert;
 use crate::deliver::health::{self, Update};
-use crate::deliver::outbox::Outbox;
+use crate::deliver::outbox::{Delivery, Outbox};
 use crate::deliver::report::{Report, RunReport, SCHEMA};
 use crate::deliver::{channels, nagios, text};
 use crate::error::{Error, Result, chain};
@@ -30,7 +30,10 @@ use counsel::Stage;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, IsTerminal, Write};
 use std::ops::Range;
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+/// All channels together have so long, and never more than is left of `--timeout`.
+const DELIVERY_MAX: Duration = Duration::from_secs(10);
 
 /// Where a patrol keeps what it must remember.
 struct Keep {
@@ -129,9 +132,10 @@ fn look_once(args: &Args, common: &Common, clock: &Clock, out: &mut dyn Write) -
     complain(&troubles);
     if let Some(keep) = &keep {
         // A channel's failure is the next patrol's finding, and no part of this verdict.
-        let refused = patrol.deliver(keep, out, shown);
+        let Delivery { troubles, dropped } = patrol.deliver(keep, out, shown);
         let told = common.quiet && report.tells(judge::guard::DELIVERY_FAILED);
-        complain(if told { &[] } else { &refused });
+        complain(if told { &[] } else { &troubles });
+        complain(&dropped);
     }
     let severity = if troubles.is_empty() { worst } else { worst.max(Severity::Unknown) };
     Ok(if severity == Severity::Warning && args.fail_on == FailOn::Critical {
@@ -354,10 +358,12 @@ impl Patrol<'_> {
 
     /// Serves the channels. What an earlier, killed patrol owes the terminal goes to standard error
     /// beside a verdict that must stay one document.
-    fn deliver(&self, keep: &Keep, out: &mut dyn Write, shown: BTreeSet<String>) -> Vec<String> {
+    fn deliver(&self, keep: &Keep, out: &mut dyn Write, shown: BTreeSet<String>) -> Delivery {
         let mut stderr = io::stderr();
         let out: &mut dyn Write = if self.is_document() { &mut stderr } else { out };
         let mut channels = channels(&keep.store, out, shown);
-        keep.outbox.drain(&mut channels, self.clock.wall()).unwrap_or_else(|error| vec![chain(&error)])
+        let time = self.common.timeout.saturating_sub(self.clock.elapsed()).min(DELIVERY_MAX);
+        let drained = keep.outbox.drain(&mut channels, self.clock.wall(), Instant::now() + time);
+        drained.unwrap_or_else(|error| Delivery { troubles: vec![chain(&error)], dropped: Vec::new() })
     }
 }
