@@ -15,7 +15,7 @@ use crate::clock::Clock;
 use crate::config::{Config, Run};
 use crate::decide::Alert;
 use crate::deliver::health::{self, Update};
-use crate::deliver::outbox::Outbox;
+use crate::deliver::outbox::{Delivery, Outbox};
 use crate::deliver::report::{Report, RunReport, SCHEMA};
 use crate::deliver::{channels, text};
 use crate::error::{Error, Result, chain};
@@ -31,7 +31,10 @@ use counsel::Stage;
 use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::ops::Range;
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+/// All channels together have so long, and never more than is left of `--timeout`.
+const DELIVERY_MAX: Duration = Duration::from_secs(10);
 
 /// Where a round keeps what it must remember.
 pub(crate) struct Keep {
@@ -171,9 +174,10 @@ impl Round<'_> {
         // verdict is told, and the runs' locks are free.
         if let Some(keep) = self.keep {
             // A channel's failure is the next round's finding, and no part of this verdict.
-            let refused = self.deliver(keep, voice.terminal(), shown);
+            let Delivery { troubles, dropped } = self.deliver(keep, voice.terminal(), shown);
             let told = self.common.quiet && report.tells(judge::guard::DELIVERY_FAILED);
-            voice.complain(if told { &[] } else { &refused });
+            voice.complain(if told { &[] } else { &troubles });
+            voice.complain(&dropped);
         }
         let worst = report.severity;
         let severity = if troubles.is_empty() { worst } else { worst.max(Severity::Unknown) };
@@ -268,9 +272,11 @@ impl Round<'_> {
         health::write(&keep.store, &self.config.health_file, update, self.clock.wall(), self.common.lock_wait)
     }
 
-    fn deliver(&self, keep: &Keep, out: &mut dyn Write, shown: BTreeSet<String>) -> Vec<String> {
+    fn deliver(&self, keep: &Keep, out: &mut dyn Write, shown: BTreeSet<String>) -> Delivery {
         let mut channels = channels(&keep.store, out, shown);
-        keep.outbox.drain(&mut channels, self.clock.wall()).unwrap_or_else(|error| vec![chain(&error)])
+        let time = self.common.timeout.saturating_sub(self.clock.elapsed()).min(DELIVERY_MAX);
+        let drained = keep.outbox.drain(&mut channels, self.clock.wall(), Instant::now() + time);
+        drained.unwrap_or_else(|error| Delivery { troubles: vec![chain(&error)], dropped: Vec::new() })
     }
 }
 
