@@ -109,6 +109,11 @@ impl RunDirectory {
         }
     }
 
+    /// Whether it is still there.
+    pub fn is_there(&self) -> bool {
+        self.path.is_dir()
+    }
+
     /// How the run was last started; `None` where it was not launched from here.
     pub fn record(&self) -> Result<Option<Record>> {
         self.read(RECORD)

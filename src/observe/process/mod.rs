@@ -135,7 +135,7 @@ pub fn read(_spec: &ProcessSpec, _known: Option<&Identity>) -> Observation<Proce
 }
 
 #[cfg(target_os = "linux")]
-pub use proc::{boot_id, start_ticks};
+pub use proc::{boot_id, identity, start_ticks};
 
 /// Nothing is known of this boot on a platform without /proc.
 #[cfg(not(target_os = "linux"))]
@@ -146,6 +146,12 @@ pub fn boot_id() -> String {
 /// Start time of a living process; never known on a platform without /proc.
 #[cfg(not(target_os = "linux"))]
 pub fn start_ticks(_pid: i32) -> Option<u64> {
+    None
+}
+
+/// Who a process is; never known on a platform without /proc.
+#[cfg(not(target_os = "linux"))]
+pub fn identity(_pid: i32) -> Option<Identity> {
     None
 }
 
