@@ -111,12 +111,12 @@ pub fn load(args: &LoadArgs<'_>) -> Result<Config> {
     let health_file =
         health_file.unwrap_or_else(|| if with_state { &state_dir } else { &base }.join(HEALTH_FILE));
     let Merged { raw, .. } = &merged;
+    let playbook = playbook::playbook(&merged.at("playbook"), raw.playbook.as_ref())?;
     let flags = flags(args, &found.documents, &state_dir);
     let config = Config {
         training: thresholds::training(&merged.at("training"), raw.training.as_ref(), &mut notes)?,
         patrol: thresholds::patrol(&merged.at("patrol"), raw.patrol.as_ref())?,
         gpu: gpu::gpu(&merged.at("gpu"), raw.gpu.as_ref())?,
-        playbook: playbook::playbook(&merged.at("playbook"), raw.playbook.as_ref())?,
         channels: alerting::channels(&merged.at("channels"), raw.channels.as_ref(), &state_dir, &mut notes)?,
         history: history::history(&merged.at("history"), raw.history.as_ref())?,
         aliases: metrics::aliases(&merged.at("metrics"), raw.metrics.as_ref())?,
@@ -124,8 +124,9 @@ pub fn load(args: &LoadArgs<'_>) -> Result<Config> {
         routing: alerting::routing(&merged.at("severity_routing"), raw.severity_routing.as_ref())?,
         runs: match single {
             Some(single) => vec![single.run],
-            None => runs::runs(&merged.at("runs"), raw.runs.as_deref(), &mut notes)?,
+            None => runs::runs(&merged.at("runs"), raw.runs.as_deref(), &playbook, &mut notes)?,
         },
+        playbook,
         flags,
         files: found.documents.iter().map(|document| document.path.clone()).collect(),
         base,

@@ -3,6 +3,7 @@
 //! [`load`](fn@load) finds the files, `raw` mirrors them, one file per section checks the values, and every
 //! mistake ends as `file:line:column` with its source line and what to do next.
 
+pub mod actions;
 mod alerting;
 mod audit;
 mod bare;
@@ -27,6 +28,7 @@ mod tests;
 mod thresholds;
 pub mod trust;
 
+pub use actions::{Action, Actions};
 pub use alerting::CHANNELS;
 pub use bare::BareLog;
 pub(crate) use diagnose::nearest;
@@ -139,7 +141,7 @@ pub struct Training {
     /// Steps of the attended first phase.
     pub phase1_steps: u64,
     /// What a non-finite loss leads to.
-    pub loss_nan_action: NanAction,
+    pub loss_nan_action: Setting<NanAction>,
     /// Gradient norm; judged by it only where the user set it.
     pub gradient_norm_max: Setting<f64>,
     /// Training loss that is never to be exceeded for long; `None` judges the run by itself alone.
@@ -210,6 +212,8 @@ pub struct Run {
     pub gpus: Vec<GpuName>,
     /// The kind of its work, where the user says so.
     pub profile: Option<Profile>,
+    /// What is done about which finding.
+    pub actions: Actions,
 }
 
 /// `runs[].profile`: a kind of work.
