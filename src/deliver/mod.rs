@@ -5,6 +5,7 @@
 pub mod file;
 pub mod github;
 pub mod health;
+pub mod http;
 pub mod junit;
 pub mod nagios;
 pub mod note;
@@ -19,6 +20,28 @@ use crate::persist::store::Store;
 use outbox::{Destination, Entry};
 use std::collections::BTreeSet;
 use std::io::Write;
+use std::time::Duration;
+
+/// What came of sending something.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// It arrived.
+    Taken,
+    /// It did not, and may later.
+    Retry {
+        /// Why, for people.
+        why: String,
+        /// How long the receiver asks to be left alone.
+        after: Option<Duration>,
+    },
+    /// It will not: sending it again changes nothing.
+    Refused {
+        /// Why, for people.
+        why: String,
+        /// It is what was sent that was refused, not the sender: a smaller message may pass.
+        content: bool,
+    },
+}
 
 /// Where alerts go. Sending the same entry twice must be harmless: a kill between sending and
 /// marking repeats it.
