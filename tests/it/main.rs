@@ -6,6 +6,7 @@
 mod bad_config;
 mod bad_input;
 mod checkpoints;
+mod ci;
 mod crash;
 mod cron;
 mod disks;
