@@ -352,6 +352,7 @@ fn config() -> Config {
         runs: Vec::new(),
         state_dir: "/state".into(),
         health_file: "/state/agent_health.yaml".into(),
+        prometheus_textfile: None,
         notes: Vec::new(),
         trusted: true,
     }
