@@ -146,6 +146,10 @@ pub enum ReportFormat {
     Json,
     /// For Nagios, Icinga and their like: one line with performance data, then details.
     Nagios,
+    /// For GitHub Actions: annotations, then the text.
+    Github,
+    /// For CI systems: JUnit XML, a suite for each run and a test for each check.
+    Junit,
 }
 
 /// `--fail-on`.

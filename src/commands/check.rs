@@ -63,6 +63,9 @@ fn describe(config: &Config, worst: &mut Severity) -> String {
     }
     say("state", directory_to_write(&config.state_dir));
     say("health file", file_to_write(&config.health_file));
+    if let Some(file) = &config.prometheus_textfile {
+        say("text file", file_to_write(file));
+    }
     say("terminal", well(if config.channels.terminal { "on" } else { "off" }));
     match &config.channels.file {
         Some(file) => say("alert file", file_to_write(file)),

@@ -8,8 +8,8 @@ use super::files::{self, Found};
 use super::locate::Aim;
 use super::section::Section;
 use super::{
-    Config, HEALTH_FILE, STATE_DIR, alerting, diagnose, gpu, history, judge, metrics, paths, playbook, raw,
-    runs, thresholds,
+    Config, HEALTH_FILE, STATE_DIR, alerting, diagnose, exposure, gpu, history, judge, metrics, paths,
+    playbook, raw, runs, thresholds,
 };
 use crate::error::{Error, Result};
 use std::fmt::Write;
@@ -107,6 +107,16 @@ pub fn load(args: &LoadArgs<'_>) -> Result<Config> {
         Some(path) => Some(flag_path(args, "--health-file", path)?),
         None => merged.path("health_file", merged.raw.health_file.as_ref())?,
     };
+    // A bare log's health file knows that log alone, and the text file says what the health file does.
+    let own_health = single.is_some() && health_file.is_none();
+    let mut prometheus_textfile =
+        exposure::textfile(&merged.top("prometheus_textfile"), merged.raw.prometheus_textfile.as_ref())?;
+    if own_health && prometheus_textfile.take().is_some() {
+        notes.push(
+            "prometheus_textfile is not written for a bare --log, whose health file is its own: name one with --health-file or `health_file:`"
+                .to_owned(),
+        );
+    }
     let with_state = args.state_dir.is_some() || single.is_some();
     let health_file =
         health_file.unwrap_or_else(|| if with_state { &state_dir } else { &base }.join(HEALTH_FILE));
@@ -132,6 +142,7 @@ pub fn load(args: &LoadArgs<'_>) -> Result<Config> {
         base,
         state_dir,
         health_file,
+        prometheus_textfile,
         notes: Vec::new(),
         trusted,
     };
@@ -186,6 +197,7 @@ impl<'a> Merged<'a> {
         let written = [
             ("health_file", Some(&config.health_file), self.raw.health_file.is_some()),
             ("path", config.channels.file.as_ref(), alert_path),
+            ("prometheus_textfile", config.prometheus_textfile.as_ref(), true),
         ];
         for (key, path, in_file) in written {
             let Some(path) = path else { continue };

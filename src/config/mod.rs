@@ -11,6 +11,7 @@ mod diagnose;
 mod document;
 pub mod duration;
 mod expand;
+mod exposure;
 mod files;
 mod gpu;
 mod history;
@@ -98,6 +99,8 @@ pub struct Config {
     pub state_dir: PathBuf,
     /// The health file.
     pub health_file: PathBuf,
+    /// What node_exporter's textfile collector reads; written beside the health file and from it.
+    pub prometheus_textfile: Option<PathBuf>,
     /// Things the verdict must say once: keys that are not in effect in this version, a config that others can write.
     pub notes: Vec<String>,
     /// Whether commands may be run and signals sent on this config's word.

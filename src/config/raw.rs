@@ -28,7 +28,7 @@ pub(super) struct File {
     pub(super) orchestrator: Option<Later>,
     pub(super) history: Option<History>,
     pub(super) metrics: Option<Metrics>,
-    pub(super) prometheus_textfile: Option<Later>,
+    pub(super) prometheus_textfile: Option<Text>,
     pub(super) heartbeat_url: Option<Later>,
 }
 
@@ -88,6 +88,7 @@ pub(super) const SECTIONS_IN_EFFECT: &[&str] = &[
     "metrics",
     "playbook",
     "judge",
+    "prometheus_textfile",
 ];
 
 #[derive(Debug, Default, Deserialize)]

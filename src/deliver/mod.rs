@@ -10,6 +10,7 @@ pub mod junit;
 pub mod nagios;
 pub mod note;
 pub mod outbox;
+pub mod prometheus;
 pub mod report;
 pub mod terminal;
 pub mod text;

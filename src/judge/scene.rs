@@ -355,6 +355,7 @@ fn config() -> Config {
         base: "/runs".into(),
         state_dir: "/state".into(),
         health_file: "/state/agent_health.yaml".into(),
+        prometheus_textfile: None,
         notes: Vec::new(),
         trusted: true,
     }

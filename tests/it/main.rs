@@ -6,8 +6,10 @@
 mod bad_config;
 mod bad_input;
 mod checkpoints;
+mod ci;
 mod crash;
 mod cron;
+mod daemons;
 mod disks;
 mod explain;
 mod failures;
@@ -25,6 +27,7 @@ mod mistakes;
 mod nagios;
 mod numbers;
 mod own_syndromes;
+mod prometheus;
 mod races;
 mod readme;
 mod records;

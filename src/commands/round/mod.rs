@@ -17,7 +17,7 @@ use crate::decide::Alert;
 use crate::deliver::health::{self, Update};
 use crate::deliver::outbox::{Delivery, Outbox};
 use crate::deliver::report::{Report, RunReport, SCHEMA};
-use crate::deliver::{channels, text};
+use crate::deliver::{channels, prometheus, text};
 use crate::error::{Error, Result, chain};
 use crate::finding::Severity;
 use crate::judge;
@@ -160,10 +160,14 @@ impl Round<'_> {
         let mut troubles: Vec<String> =
             outcomes.iter().flat_map(|outcome| outcome.troubles.clone()).collect();
         troubles.extend(unread);
+        let mut notes = Vec::new();
         if let Some(keep) = self.keep {
-            troubles.extend(self.write_health(keep, &outcomes).err().map(|error| chain(&error)));
+            match self.write_health(keep, &outcomes) {
+                Ok(note) => notes.extend(note),
+                Err(error) => troubles.push(chain(&error)),
+            }
         }
-        let report = self.report(&outcomes);
+        let report = self.report(&outcomes, notes);
         let told = Told { report: &report, outcomes: &outcomes, troubles: &troubles };
         let shown = voice.tell(&told).unwrap_or_else(|error| {
             troubles.push(format!("cannot print the verdict: {error}"));
@@ -184,13 +188,15 @@ impl Round<'_> {
         Verdict { severity, outcomes }
     }
 
-    fn report(&self, outcomes: &[Outcome]) -> Report {
+    fn report(&self, outcomes: &[Outcome], own: Vec<String>) -> Report {
         let mut notes = self.config.notes.clone();
+        notes.extend(own);
         notes.extend(outcomes.iter().flat_map(|outcome| outcome.notes.clone()));
         let runs: Vec<_> = outcomes.iter().map(|outcome| outcome.report.clone()).collect();
         let severity = runs.iter().map(|run| run.severity).max().unwrap_or_default();
         Report { schema: SCHEMA, severity, time: self.clock.wall(), runs, agents: [], notes }
     }
+
     /// Takes a run's lock and loads its state. A new state is durable before anything rests on it:
     /// its lineage is part of the ids of alerts.
     fn hold<'a>(&self, run: &'a Run, lock_until: Instant) -> Result<Held<'a>> {
@@ -246,8 +252,9 @@ impl Round<'_> {
     }
 
     /// The health file's sync makes the states beside it durable as well. A patrol that read nothing
-    /// and told nothing loses nothing in a power cut that brings back the files before it.
-    fn write_health(&self, keep: &Keep, outcomes: &[Outcome]) -> Result<()> {
+    /// and told nothing loses nothing in a power cut that brings back the files before it. Says what kept
+    /// it from writing the metrics beside it, on which nothing rests.
+    fn write_health(&self, keep: &Keep, outcomes: &[Outcome]) -> Result<Option<String>> {
         let news = |outcome: &Outcome| {
             let read = outcome.report.log.as_ref().is_some_and(|log| log.bytes_read > 0);
             read || !outcome.report.findings.is_empty() || outcome.report.since_last_s.is_none()
@@ -269,7 +276,11 @@ impl Round<'_> {
         if durable && !keep.store.holds(&self.config.health_file) {
             keep.store.sync()?;
         }
-        health::write(&keep.store, &self.config.health_file, update, self.clock.wall(), self.common.lock_wait)
+        let (now, wait) = (self.clock.wall(), self.common.lock_wait);
+        let written = health::write(&keep.store, &self.config.health_file, update, now, wait)?;
+        let Some(path) = &self.config.prometheus_textfile else { return Ok(None) };
+        let exposed = prometheus::write(&keep.store, path, &written.runs);
+        Ok(exposed.err().map(|error| format!("prometheus_textfile is as it was: {}", chain(&error))))
     }
 
     fn deliver(&self, keep: &Keep, out: &mut dyn Write, shown: BTreeSet<String>) -> Delivery {
