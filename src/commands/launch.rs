@@ -163,7 +163,9 @@ fn detached(record: &Record, config: &Config, out: &mut dyn Write) {
 fn attended(running: Running, signals: &Signals, store: &Store, out: &mut dyn Write) -> Result<u8> {
     let Record { run, process, log, started, .. } = running.record.clone();
     say(&format!("{run} runs: pid {}, log {}", process.pid, log.display()));
-    let mut copy = Copy::new(&log, running.log_from).ok();
+    let mut copy = Copy::new(&log, running.log_from)
+        .inspect_err(|error| say(&format!("the log is not copied here, it cannot be read: {error}")))
+        .ok();
     let ended = running.ended();
     let mut alone = false;
     let exit = loop {

@@ -7,6 +7,7 @@ use crate::finding::{Claim, Occurrence, Opinion, Severity, Subject};
 use crate::metrics::{Metric, Row};
 use crate::observe::checkpoint::{Checkpoint, CheckpointFacts};
 use crate::observe::digest::DigestFacts;
+use crate::observe::launched::{Ended, Ending, LaunchFacts};
 use crate::observe::log::{FileFacts, LogFacts};
 use crate::observe::process::{Found, Identity, Life, ProcessFacts, Visible};
 use crate::observe::{Look, Observation};
@@ -188,6 +189,22 @@ impl Scene {
 
     pub(crate) fn gone(&mut self, pid: i32) -> &mut Self {
         self.found(Found::Gone { pid: Some(pid), why: format!("no process {pid}") })
+    }
+
+    /// It was launched just now; with an end, it is gone.
+    pub(crate) fn launched(&mut self, pid: i32, how: Option<Ending>) -> &mut Self {
+        let process = Identity { pid, start_ticks: pid as u64, boot_id: "boot".to_owned() };
+        let (started, at) = (self.clock.wall, self.clock.wall + TimeDelta::seconds(30));
+        let ended = how.map(|how| Ended { at: Some(at), how });
+        if ended.is_some() {
+            self.gone(pid);
+        } else {
+            self.process(pid);
+        }
+        self.later(60);
+        let command = "python train.py".to_owned();
+        self.look.launched = Some(LaunchFacts { process, command, started, ended });
+        self
     }
 
     pub(crate) fn found(&mut self, found: Found) -> &mut Self {
