@@ -70,6 +70,8 @@ impl Plan {
         let git = git::commit(&load.cwd);
         let gpus = variables.get(DEVICES).cloned().or_else(|| std::env::var(DEVICES).ok());
         let gpus = gpus.iter().flat_map(|list| list.split(',')).map(|gpu| gpu.trim().to_owned());
+        let configured = config.runs.iter().find(|known| known.name == run);
+        let keep_environment = config.trusted && configured.is_some_and(|run| run.actions.restart());
         let order = Order {
             run,
             command,
@@ -79,7 +81,7 @@ impl Plan {
             gpus: gpus.filter(|gpu| !gpu.is_empty()).collect(),
             state_dir: config.state_dir.clone(),
             directory: load.cwd,
-            keep_environment: false,
+            keep_environment,
         };
         Ok(Self { config, store, order, lock })
     }

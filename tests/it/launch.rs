@@ -187,6 +187,18 @@ fn a_record_says_how_the_run_was_started_and_keeps_no_values() {
 }
 
 #[test]
+fn a_record_keeps_values_where_a_restart_needs_them() {
+    let launches = Launches::new();
+    launches.0.write(
+        "trainguard.yaml",
+        "runs:\n  - {name: demo, log: demo.log, actions: {process_dead: restart}}\n",
+    );
+    assert_eq!(launches.launch(&["--name", "demo", "--", "TOKEN=secret", "true"]).code, 0);
+    assert_eq!(launches.record()["environment"]["TOKEN"], "secret");
+    assert_eq!(launches.record()["environment"]["PYTHONUNBUFFERED"], "1");
+}
+
+#[test]
 fn a_record_names_the_commit_and_whether_files_differ_from_it() {
     let launches = Launches::new();
     let git = |arguments: &[&str]| {
