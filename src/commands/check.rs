@@ -134,6 +134,9 @@ fn surroundings(run: &Run) -> Vec<(&'static str, Remark)> {
         Some(ProcessSpec::Match(regex)) => {
             remarks.push(("  process", well(format!("command line matches {regex}"))));
         }
+        Some(ProcessSpec::Launched(process)) => {
+            remarks.push(("  process", well(format!("launched as pid {}", process.pid))));
+        }
         None => remarks.push(("  process", well("not named: only the log tells whether it lives"))),
     }
     if let Some(checkpoints) = &run.checkpoints {
@@ -252,6 +255,7 @@ mod tests {
             health_file: None,
             log: None,
             cwd: dir.path().to_owned(),
+            needs_no_config: false,
             env: &no_environment,
         };
         let mut out = Vec::new();

@@ -3,6 +3,7 @@
 //! [`load`](fn@load) finds the files, `raw` mirrors them, one file per section checks the values, and every
 //! mistake ends as `file:line:column` with its source line and what to do next.
 
+pub mod actions;
 mod alerting;
 mod audit;
 mod bare;
@@ -28,6 +29,7 @@ mod tests;
 mod thresholds;
 pub mod trust;
 
+pub use actions::{Action, Actions};
 pub use alerting::CHANNELS;
 pub use bare::BareLog;
 pub(crate) use diagnose::nearest;
@@ -36,13 +38,14 @@ pub use gpu::{Gpu, GpuName, GpuSource};
 pub use history::History;
 pub use judge::Judge;
 pub use load::{EXAMPLE, LoadArgs, load};
-pub use paths::{is_glob, log_directory};
+pub use paths::{absolute, is_glob, log_directory};
 pub use runs::{compile, name_fault};
 
 use crate::error::{Error, Result};
 
 use crate::finding::Severity;
 use crate::metrics::names::Aliases;
+use crate::observe::process::Identity;
 use crate::playbook::Catalogue;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -90,6 +93,8 @@ pub struct Config {
     pub judge: Option<Judge>,
     /// The runs under guard, in the order of the file.
     pub runs: Vec<Run>,
+    /// What state, health file and the logs of launched runs are in by default.
+    pub base: PathBuf,
     /// Where state is kept.
     pub state_dir: PathBuf,
     /// The health file.
@@ -139,7 +144,7 @@ pub struct Training {
     /// Steps of the attended first phase.
     pub phase1_steps: u64,
     /// What a non-finite loss leads to.
-    pub loss_nan_action: NanAction,
+    pub loss_nan_action: Setting<NanAction>,
     /// Gradient norm; judged by it only where the user set it.
     pub gradient_norm_max: Setting<f64>,
     /// Training loss that is never to be exceeded for long; `None` judges the run by itself alone.
@@ -210,6 +215,8 @@ pub struct Run {
     pub gpus: Vec<GpuName>,
     /// The kind of its work, where the user says so.
     pub profile: Option<Profile>,
+    /// What is done about which finding.
+    pub actions: Actions,
 }
 
 /// `runs[].profile`: a kind of work.
@@ -246,6 +253,8 @@ pub enum ProcessSpec {
     PidFile(PathBuf),
     /// A regex on the command line; checked to compile.
     Match(String),
+    /// The very process that `launch` started and recorded.
+    Launched(Identity),
 }
 
 /// `runs[].checkpoints`.

@@ -20,6 +20,7 @@ mod gpu;
 mod histories;
 mod history;
 mod judge;
+mod launch;
 mod lifecycle;
 mod metrics;
 mod misbehave;

@@ -2,10 +2,11 @@
 
 mod print;
 
+use super::launched;
 use super::round::{Keep, Round};
 use crate::cli::{Common, FailOn, Patrol as Args, ReportFormat};
 use crate::clock::Clock;
-use crate::config::{self, BareLog};
+use crate::config::BareLog;
 use crate::deliver::{github, junit, nagios};
 use crate::error::{Result, chain};
 use crate::finding::Severity;
@@ -34,7 +35,8 @@ pub fn run(args: &Args, common: &Common, clock: &Clock, out: &mut dyn Write) -> 
 }
 
 fn look_once(args: &Args, common: &Common, clock: &Clock, out: &mut dyn Write) -> Result<u8> {
-    let config = config::load(&super::load_args(common, BareLog::from_flags(&args.selection))?)?;
+    let load = super::load_args(common, BareLog::from_flags(&args.selection))?;
+    let config = launched::load(load, &args.selection.runs, clock.wall())?;
     let runs = config.select(&args.selection.runs)?;
     let keep = if args.stateless { None } else { Some(Keep::open(&config)?) };
     let round = Round {

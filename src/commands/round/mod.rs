@@ -9,12 +9,13 @@ mod keeping;
 mod look;
 mod verdict;
 
+use super::launched;
 use crate::cli::Common;
 use crate::clock::Clock;
 use crate::config::{Config, Run};
 use crate::decide::Alert;
 use crate::deliver::health::{self, Update};
-use crate::deliver::outbox::Outbox;
+use crate::deliver::outbox::{Delivery, Outbox};
 use crate::deliver::report::{Report, RunReport, SCHEMA};
 use crate::deliver::{channels, prometheus, text};
 use crate::error::{Error, Result, chain};
@@ -23,13 +24,17 @@ use crate::judge;
 use crate::observe::guard::{GuardFacts, Undelivered};
 use crate::observe::probe::{self, Answers, Question};
 use crate::persist::lock::Lock;
+use crate::persist::run_directory::Record;
 use crate::persist::state::{Loaded, State};
 use crate::persist::store::Store;
 use counsel::Stage;
 use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::ops::Range;
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+/// All channels together have so long, and never more than is left of `--timeout`.
+const DELIVERY_MAX: Duration = Duration::from_secs(10);
 
 /// Where a round keeps what it must remember.
 pub(crate) struct Keep {
@@ -40,6 +45,8 @@ pub(crate) struct Keep {
 /// A run whose lock this round holds.
 struct Held<'a> {
     run: &'a Run,
+    /// How it was launched, where it was.
+    record: Option<Record>,
     state: State,
     damage: Option<String>,
     /// Which of the probes' answers are this run's.
@@ -171,9 +178,10 @@ impl Round<'_> {
         // verdict is told, and the runs' locks are free.
         if let Some(keep) = self.keep {
             // A channel's failure is the next round's finding, and no part of this verdict.
-            let refused = self.deliver(keep, voice.terminal(), shown);
+            let Delivery { troubles, dropped } = self.deliver(keep, voice.terminal(), shown);
             let told = self.common.quiet && report.tells(judge::guard::DELIVERY_FAILED);
-            voice.complain(if told { &[] } else { &refused });
+            voice.complain(if told { &[] } else { &troubles });
+            voice.complain(&dropped);
         }
         let worst = report.severity;
         let severity = if troubles.is_empty() { worst } else { worst.max(Severity::Unknown) };
@@ -193,7 +201,9 @@ impl Round<'_> {
     /// its lineage is part of the ids of alerts.
     fn hold<'a>(&self, run: &'a Run, lock_until: Instant) -> Result<Held<'a>> {
         let log = run.log.as_deref();
-        let held = |state, damage, lock| Held { run, state, damage, asked: 0..0, whats: Vec::new(), lock };
+        let record = launched::record_in(&self.config.state_dir, &run.name)?;
+        let held =
+            |state, damage, lock| Held { run, record, state, damage, asked: 0..0, whats: Vec::new(), lock };
         let Some(keep) = self.keep else {
             return Ok(held(State::new(&run.name, log, self.clock), None, None));
         };
@@ -273,9 +283,11 @@ impl Round<'_> {
         Ok(exposed.err().map(|error| format!("prometheus_textfile is as it was: {}", chain(&error))))
     }
 
-    fn deliver(&self, keep: &Keep, out: &mut dyn Write, shown: BTreeSet<String>) -> Vec<String> {
+    fn deliver(&self, keep: &Keep, out: &mut dyn Write, shown: BTreeSet<String>) -> Delivery {
         let mut channels = channels(&keep.store, out, shown);
-        keep.outbox.drain(&mut channels, self.clock.wall()).unwrap_or_else(|error| vec![chain(&error)])
+        let time = self.common.timeout.saturating_sub(self.clock.elapsed()).min(DELIVERY_MAX);
+        let drained = keep.outbox.drain(&mut channels, self.clock.wall(), Instant::now() + time);
+        drained.unwrap_or_else(|error| Delivery { troubles: vec![chain(&error)], dropped: Vec::new() })
     }
 }
 
