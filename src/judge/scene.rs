@@ -348,7 +348,7 @@ fn config() -> Config {
         },
         gpu: Gpu::default(),
         playbook: Catalogue::default(),
-        channels: Channels { terminal: true, file: None },
+        channels: Channels { terminal: true, file: None, named: Vec::new() },
         judge: None,
         routing: std::collections::BTreeMap::new(),
         runs: Vec::new(),
