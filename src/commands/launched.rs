@@ -4,7 +4,7 @@
 //! of it waits for a word (a failure does until `ack` or `done`), and that was so for [`KEPT`]; a run
 //! that is asked for by name never is, and neither is the last one where there would be none at all.
 
-use crate::config::{self, Config, LoadArgs, ProcessSpec, Run};
+use crate::config::{self, Actions, Config, LoadArgs, ProcessSpec, Run};
 use crate::error::{Error, Result, chain};
 use crate::finding::{Scope, Severity};
 use crate::launch;
@@ -79,6 +79,7 @@ fn run(name: &str, record: Option<&Record>) -> Run {
         done_when: None,
         gpus: Vec::new(),
         profile: None,
+        actions: Actions::default(),
     }
 }
 
