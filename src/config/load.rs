@@ -147,6 +147,10 @@ pub fn load(args: &LoadArgs<'_>) -> Result<Config> {
         state_dir,
         health_file,
         prometheus_textfile,
+        heartbeat: exposure::heartbeat(
+            [&merged.top("heartbeat_url"), &merged.top("heartbeat_url_file")],
+            [raw.heartbeat_url.as_ref(), raw.heartbeat_url_file.as_ref()],
+        )?,
         notes: Vec::new(),
         trusted,
     };

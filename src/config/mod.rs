@@ -6,6 +6,7 @@
 pub mod actions;
 pub mod address;
 mod alerting;
+pub mod alertmanager;
 mod audit;
 mod bare;
 mod channel;
@@ -105,6 +106,8 @@ pub struct Config {
     pub health_file: PathBuf,
     /// What node_exporter's textfile collector reads; written beside the health file and from it.
     pub prometheus_textfile: Option<PathBuf>,
+    /// What is told that a patrol begins and ends.
+    pub heartbeat: Option<Source<Address>>,
     /// Things the verdict must say once: keys that are not in effect in this version, a config that others can write.
     pub notes: Vec<String>,
     /// Whether commands may be run and signals sent on this config's word.

@@ -32,7 +32,8 @@ pub(super) struct File {
     pub(super) history: Option<History>,
     pub(super) metrics: Option<Metrics>,
     pub(super) prometheus_textfile: Option<Text>,
-    pub(super) heartbeat_url: Option<Later>,
+    pub(super) heartbeat_url: Option<Text>,
+    pub(super) heartbeat_url_file: Option<Text>,
 }
 
 macro_rules! sections {
@@ -75,6 +76,7 @@ sections!(
     metrics,
     prometheus_textfile,
     heartbeat_url,
+    heartbeat_url_file,
 );
 
 /// Sections that take effect in this version.
@@ -92,6 +94,8 @@ pub(super) const SECTIONS_IN_EFFECT: &[&str] = &[
     "playbook",
     "judge",
     "prometheus_textfile",
+    "heartbeat_url",
+    "heartbeat_url_file",
 ];
 
 #[derive(Debug, Default, Deserialize)]

@@ -356,6 +356,7 @@ fn config() -> Config {
         state_dir: "/state".into(),
         health_file: "/state/agent_health.yaml".into(),
         prometheus_textfile: None,
+        heartbeat: None,
         notes: Vec::new(),
         trusted: true,
     }
