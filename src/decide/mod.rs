@@ -5,7 +5,7 @@ pub mod ledger;
 pub mod lifecycle;
 
 pub use alert::{Alert, Transition};
-pub use ledger::Ledger;
+pub use ledger::{Ledger, Open};
 pub use lifecycle::{Decision, Rules, decide};
 
 #[cfg(test)]

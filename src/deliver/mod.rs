@@ -2,9 +2,11 @@
 //!
 //! To add a channel: one file here that implements [`Channel`], one entry in [`channels`].
 
+pub mod alertmanager;
 pub mod file;
 pub mod github;
 pub mod health;
+pub mod heartbeat;
 pub mod http;
 pub mod junit;
 pub mod nagios;

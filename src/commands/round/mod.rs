@@ -14,6 +14,7 @@ use crate::cli::Common;
 use crate::clock::Clock;
 use crate::config::{Config, Run};
 use crate::decide::Alert;
+use crate::deliver::alertmanager::{self, Seen};
 use crate::deliver::health::{self, Update};
 use crate::deliver::outbox::{Delivery, Outbox};
 use crate::deliver::report::{Report, RunReport, SCHEMA};
@@ -144,7 +145,11 @@ impl Round<'_> {
         let mut held: Vec<_> = runs.into_iter().map(|run| (run, self.hold(run, lock_until))).collect();
         let answers = self.probe(&mut held);
         let owed = self.keep.map_or(Ok(Vec::new()), |keep| keep.outbox.undelivered());
-        let (owed, unread) = owed.map_or_else(|error| (Vec::new(), Some(chain(&error))), |owed| (owed, None));
+        let (mut owed, unread) =
+            owed.map_or_else(|error| (Vec::new(), Some(chain(&error))), |owed| (owed, None));
+        if let Some(keep) = self.keep {
+            owed.extend(alertmanager::undelivered(&keep.store, self.config));
+        }
         let mut left = held.len();
         let stages: Vec<_> = held
             .into_iter()
@@ -178,7 +183,7 @@ impl Round<'_> {
         // verdict is told, and the runs' locks are free.
         if let Some(keep) = self.keep {
             // A channel's failure is the next round's finding, and no part of this verdict.
-            let Delivery { troubles, dropped } = self.deliver(keep, voice.terminal(), shown);
+            let Delivery { troubles, dropped } = self.deliver(keep, voice.terminal(), shown, &outcomes);
             let told = self.common.quiet && report.tells(judge::guard::DELIVERY_FAILED);
             voice.complain(if told { &[] } else { &troubles });
             voice.complain(&dropped);
@@ -283,11 +288,38 @@ impl Round<'_> {
         Ok(exposed.err().map(|error| format!("prometheus_textfile is as it was: {}", chain(&error))))
     }
 
-    fn deliver(&self, keep: &Keep, out: &mut dyn Write, shown: BTreeSet<String>) -> Delivery {
+    fn deliver(
+        &self,
+        keep: &Keep,
+        out: &mut dyn Write,
+        shown: BTreeSet<String>,
+        outcomes: &[Outcome],
+    ) -> Delivery {
         let mut channels = channels(&keep.store, out, shown);
         let time = self.common.timeout.saturating_sub(self.clock.elapsed()).min(DELIVERY_MAX);
-        let drained = keep.outbox.drain(&mut channels, self.clock.wall(), Instant::now() + time);
-        drained.unwrap_or_else(|error| Delivery { troubles: vec![chain(&error)], dropped: Vec::new() })
+        let until = Instant::now() + time;
+        let drained = keep.outbox.drain(&mut channels, self.clock.wall(), until);
+        let mut delivery =
+            drained.unwrap_or_else(|error| Delivery { troubles: vec![chain(&error)], dropped: Vec::new() });
+        delivery.troubles.extend(self.tell_alertmanagers(keep, outcomes, until));
+        delivery
+    }
+
+    fn tell_alertmanagers(&self, keep: &Keep, outcomes: &[Outcome], until: Instant) -> Vec<String> {
+        let seen = outcomes.iter().filter_map(|outcome| {
+            let open = &outcome.state.as_ref()?.ledger.open;
+            Some(Seen { run: &outcome.report.name, open })
+        });
+        let machine = rustix::system::uname();
+        let site = alertmanager::Site {
+            store: &keep.store,
+            config: self.config,
+            env: &|name| std::env::var_os(name),
+            now: self.clock.wall(),
+            host: &machine.nodename().to_string_lossy(),
+            whole: self.whole,
+        };
+        alertmanager::tell(&site, &seen.collect::<Vec<_>>(), until)
     }
 }
 
