@@ -16,7 +16,7 @@ use crate::decide::Alert;
 use crate::deliver::health::{self, Update};
 use crate::deliver::outbox::{Delivery, Outbox};
 use crate::deliver::report::{Report, RunReport, SCHEMA};
-use crate::deliver::{channels, nagios, text};
+use crate::deliver::{Site, at_hand, elsewhere, nagios, text};
 use crate::error::{Error, Result, chain};
 use crate::finding::Severity;
 use crate::judge;
@@ -26,6 +26,7 @@ use crate::persist::lock::Lock;
 use crate::persist::state::{Loaded, State};
 use crate::persist::step;
 use crate::persist::store::Store;
+use crate::redact::Redactor;
 use counsel::Stage;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, IsTerminal, Write};
@@ -361,7 +362,12 @@ impl Patrol<'_> {
     fn deliver(&self, keep: &Keep, out: &mut dyn Write, shown: BTreeSet<String>) -> Delivery {
         let mut stderr = io::stderr();
         let out: &mut dyn Write = if self.is_document() { &mut stderr } else { out };
-        let mut channels = channels(&keep.store, out, shown);
+        let redactor = Redactor::of_environment(std::env::vars_os());
+        let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+        let env = |name: &str| std::env::var_os(name);
+        let site = Site { env: &env, now: self.clock.wall(), host: &host, redactor: &redactor };
+        let mut channels = at_hand(&keep.store, out, shown, &redactor);
+        channels.extend(elsewhere(self.config, site));
         let time = self.common.timeout.saturating_sub(self.clock.elapsed()).min(DELIVERY_MAX);
         let drained = keep.outbox.drain(&mut channels, self.clock.wall(), Instant::now() + time);
         drained.unwrap_or_else(|error| Delivery { troubles: vec![chain(&error)], dropped: Vec::new() })
