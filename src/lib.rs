@@ -14,6 +14,7 @@
 //! * [`decide`] compares opinions with what is open and says what is new, worse or over.
 //! * [`persist`] keeps state: whole files, synced and renamed, under locks.
 //! * [`deliver`] tells people and programs: outbox, channels, health file, reports.
+//! * [`program`] runs what the user named, within a time and in a group of its own.
 //! * [`redact`] takes secrets out of what leaves the machine.
 //! * [`commands`] strings the stages together, one file per subcommand.
 //!
@@ -33,4 +34,5 @@ pub mod metrics;
 pub mod observe;
 pub mod persist;
 pub mod playbook;
+pub mod program;
 pub mod redact;

@@ -3,9 +3,11 @@
 //! To add a channel: one file here that implements [`Channel`], one arm in [`elsewhere`], one type in the config.
 
 pub mod bulletin;
+pub mod command;
 pub mod file;
 pub mod health;
 pub mod http;
+pub mod journal;
 pub mod nagios;
 pub mod note;
 pub mod outbox;
@@ -115,7 +117,13 @@ pub fn elsewhere<'a>(config: &'a Config, site: Site<'a>) -> Vec<Box<dyn Channel 
         }
         match &named.kind {
             Kind::Webhook(settings) => Box::new(webhook::Webhook::new(&named.name, settings, site)),
-            _ => Box::new(Mute { name: &named.name }),
+            Kind::Command(settings) => Box::new(command::Program::new(&named.name, settings, site)),
+            Kind::Syslog(socket) => {
+                Box::new(journal::Journal::new(&named.name, journal::Kind::Syslog, socket, site))
+            }
+            Kind::Journald(socket) => {
+                Box::new(journal::Journal::new(&named.name, journal::Kind::Journald, socket, site))
+            }
         }
     };
     named.map(channel).collect()

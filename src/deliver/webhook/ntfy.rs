@@ -5,7 +5,7 @@ use crate::decide::Transition;
 use crate::deliver::bulletin::{Bulletin, CUT, cut};
 use crate::finding::Severity;
 
-/// Alerts in a message: so many lines of 200 characters fit the body, mostly.
+/// Alerts in a message: so many lines of 220 bytes fit the body.
 pub(super) const MOST: usize = 18;
 /// Bytes of a body.
 const BODY: usize = 4_000;
@@ -33,6 +33,10 @@ pub(super) fn request(bulletin: &Bulletin) -> (Vec<(String, String)>, String) {
         .collect();
     let headers = [("Title", title.trim()), ("Priority", priority), ("Tags", tag)];
     let headers = headers.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
+    if bulletin.is_rolled_up() {
+        let lines = bulletin.told.iter().map(|told| bytes(&told.in_a_line(), BODY / MOST - 1));
+        return (headers, lines.collect::<Vec<_>>().join("\n"));
+    }
     (headers, bytes(&bulletin.text(), BODY))
 }
 

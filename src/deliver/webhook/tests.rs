@@ -178,6 +178,8 @@ fn the_limits_of_each_service_are_kept_and_every_cut_is_said() {
     for bulletin in [&one, &ntfys] {
         let (headers, body) = ntfy::request(bulletin);
         assert!(body.len() <= 4_096 && headers[0].1.len() <= 200, "{}", body.len());
+        let rolled = bulletin.is_rolled_up();
+        assert!(!rolled || body.lines().count() == ntfy::MOST, "an alert was cut off: {body}");
     }
 }
 
