@@ -18,7 +18,7 @@ use crate::deliver::alertmanager::{self, Seen};
 use crate::deliver::health::{self, Update};
 use crate::deliver::outbox::{Delivery, Outbox};
 use crate::deliver::report::{Report, RunReport, SCHEMA};
-use crate::deliver::{channels, prometheus, text};
+use crate::deliver::{Site, at_hand, elsewhere, prometheus, text};
 use crate::error::{Error, Result, chain};
 use crate::finding::Severity;
 use crate::judge;
@@ -28,6 +28,7 @@ use crate::persist::lock::Lock;
 use crate::persist::run_directory::Record;
 use crate::persist::state::{Loaded, State};
 use crate::persist::store::Store;
+use crate::redact::Redactor;
 use counsel::Stage;
 use std::collections::BTreeSet;
 use std::io::{self, Write};
@@ -295,7 +296,12 @@ impl Round<'_> {
         shown: BTreeSet<String>,
         outcomes: &[Outcome],
     ) -> Delivery {
-        let mut channels = channels(&keep.store, out, shown);
+        let redactor = Redactor::of_environment(std::env::vars_os());
+        let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+        let env = |name: &str| std::env::var_os(name);
+        let site = Site { env: &env, now: self.clock.wall(), host: &host, redactor: &redactor };
+        let mut channels = at_hand(&keep.store, out, shown, &redactor);
+        channels.extend(elsewhere(self.config, site));
         let time = self.common.timeout.saturating_sub(self.clock.elapsed()).min(DELIVERY_MAX);
         let until = Instant::now() + time;
         let drained = keep.outbox.drain(&mut channels, self.clock.wall(), until);
