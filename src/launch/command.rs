@@ -74,20 +74,27 @@ pub(super) fn unstartable(command: &[String], directory: &Path, error: &Error) -
             format!("the working directory {} is gone", directory.display())
         }
         ErrorKind::NotFound if named && path.exists() => {
-            "the program that its first line (#!) names is not there: install it, or start the script by it".to_owned()
+            "the program that its first line (#!) names is not there: install it, or start the script by it"
+                .to_owned()
         }
         ErrorKind::NotFound if named => format!("there is no {}: check the path", path.display()),
         ErrorKind::NotFound if path.is_file() => {
             format!("it is not in $PATH, but in this directory: write ./{program}, or `python {program}`")
         }
         ErrorKind::NotFound => {
-            "no directory of $PATH has it: check the spelling, activate its environment, or give its path".to_owned()
+            "no directory of $PATH has it: check the spelling, activate its environment, or give its path"
+                .to_owned()
         }
         ErrorKind::PermissionDenied if path.is_dir() => "it is a directory".to_owned(),
-        ErrorKind::PermissionDenied => format!("make it executable (chmod +x {program}), or start it by its interpreter"),
-        ErrorKind::ArgumentListTooLong => "arguments and environment are too long together: read them from a file".to_owned(),
+        ErrorKind::PermissionDenied => {
+            format!("make it executable (chmod +x {program}), or start it by its interpreter")
+        }
+        ErrorKind::ArgumentListTooLong => {
+            "arguments and environment are too long together: read them from a file".to_owned()
+        }
         _ if error.raw_os_error() == Some(rustix::io::Errno::NOEXEC.raw_os_error()) => {
-            "it is neither a program nor a script with a first line (#!): start it by its interpreter".to_owned()
+            "it is neither a program nor a script with a first line (#!): start it by its interpreter"
+                .to_owned()
         }
         _ => "try the same command without trainguard".to_owned(),
     };

@@ -103,7 +103,8 @@ impl Running {
 /// What keeps it from being started, and what to do. Nothing runs then.
 pub fn start(order: &Order, stdin: Stdio) -> Result<Running> {
     let text = serde_json::to_vec(order).map_err(|error| unusable(order, &error))?;
-    let failed = |error: io::Error| Error::io("start", Path::new("the process that waits for the run"))(error);
+    let failed =
+        |error: io::Error| Error::io("start", Path::new("the process that waits for the run"))(error);
     let (ours, theirs) = UnixStream::pair().map_err(failed)?;
     let mut command = Command::new("/proc/self/exe");
     command.arg0(env!("CARGO_PKG_NAME")).arg(keeper::ARGUMENT).arg(&order.run);

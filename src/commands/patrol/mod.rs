@@ -2,7 +2,7 @@
 
 mod print;
 
-use super::round::{Keep, Round};
+use super::round::{Acting, Keep, Round};
 use crate::cli::{Common, FailOn, Patrol as Args, ReportFormat};
 use crate::clock::Clock;
 use crate::config::{self, BareLog};
@@ -35,6 +35,7 @@ fn look_once(args: &Args, common: &Common, clock: &Clock, out: &mut dyn Write) -
         keep: keep.as_ref(),
         whole: args.selection.runs.is_empty() && args.selection.log.is_none(),
         last: args.last || args.stateless,
+        acting: if args.dry_run { Acting::Say } else { Acting::Leave },
     };
     let mut printer = Printer::new(args.format, common, keep.as_ref(), out);
     let severity = round.look(runs, &mut printer).severity;

@@ -4,6 +4,7 @@
 //! forget them, then the health file; then the verdict is told; then what is configured is done; then
 //! channels are served, which may take long and changes nothing of the verdict.
 
+mod acting;
 mod counsel;
 mod keeping;
 mod look;
@@ -25,6 +26,7 @@ use crate::observe::probe::{self, Answers, Question};
 use crate::persist::lock::Lock;
 use crate::persist::state::{Loaded, State};
 use crate::persist::store::Store;
+pub(crate) use acting::Acting;
 use counsel::Stage;
 use std::collections::BTreeSet;
 use std::io::{self, Write};
@@ -62,7 +64,6 @@ pub(crate) struct Outcome {
     /// Alerts and state are durable.
     pub(crate) kept: bool,
     /// The state as it was kept; none where the run could not be looked at.
-    #[allow(dead_code, reason = "actions and the watched phase rest on it")]
     pub(crate) state: Option<Box<State>>,
     /// What could not be kept, for people.
     troubles: Vec<String>,
@@ -128,6 +129,8 @@ pub(crate) struct Round<'a> {
     pub(crate) whole: bool,
     /// The logs are complete: nothing will follow.
     pub(crate) last: bool,
+    /// How what is configured is done.
+    pub(crate) acting: Acting,
 }
 
 impl Round<'_> {
@@ -166,6 +169,7 @@ impl Round<'_> {
         // What is configured to be done about a finding is done here: the alerts are durable, the
         // verdict is told, and the runs' locks are free.
         if let Some(keep) = self.keep {
+            voice.complain(&self.act(keep, &outcomes));
             // A channel's failure is the next round's finding, and no part of this verdict.
             let refused = self.deliver(keep, voice.terminal(), shown);
             let told = self.common.quiet && report.tells(judge::guard::DELIVERY_FAILED);
@@ -194,7 +198,8 @@ impl Round<'_> {
         let wait = lock_until.saturating_duration_since(Instant::now());
         let lock = keep.store.lock_run(&run.name, wait)?;
         let known = State::exists(&keep.store, &run.name);
-        let Loaded { state, damage } = State::load(&keep.store, &run.name, log, self.clock)?;
+        let Loaded { mut state, damage } = State::load(&keep.store, &run.name, log, self.clock)?;
+        self.review(keep, &mut state)?;
         if !known {
             // On a full disk it looks all the same, and says at the end what could not be kept.
             drop(state.save(&keep.store).and_then(|()| keep.store.sync()));

@@ -1,5 +1,6 @@
 //! The run's process: who it is, whether it lives, and whether it does anything.
 
+pub mod kin;
 #[cfg(target_os = "linux")]
 mod matching;
 #[cfg(target_os = "linux")]

@@ -27,9 +27,11 @@ pub(super) struct Stat {
     pub(super) pid: i32,
     pub(super) comm: String,
     pub(super) state: char,
+    pub(super) parent: i32,
+    pub(super) group: i32,
     /// User and system time, own and of children that were waited for, ticks.
     cpu_ticks: u64,
-    start_ticks: u64,
+    pub(super) start_ticks: u64,
     resident_pages: u64,
     threads: i64,
 }
@@ -74,6 +76,8 @@ impl Stat {
             pid,
             comm,
             state: fields.first()?.chars().next()?,
+            parent: i32::try_from(number(4)?).ok()?,
+            group: i32::try_from(number(5)?).ok()?,
             cpu_ticks,
             start_ticks: u64::try_from(number(22)?).ok()?,
             resident_pages: u64::try_from(number(24)?).unwrap_or(0),
