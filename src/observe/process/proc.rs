@@ -136,6 +136,19 @@ pub(super) fn started(stat: &Stat) -> Result<SystemTime, String> {
     Ok(UNIX_EPOCH + Duration::from_secs(boot) + since_boot)
 }
 
+/// The same to a clock tick: `/proc/stat` tells the boot in whole seconds, the two clocks to the
+/// nanosecond. They are read one after the other, and a wall clock that was set since then moves both.
+pub(super) fn started_precisely(stat: &Stat) -> SystemTime {
+    let read = |id| {
+        let time = rustix::time::clock_gettime(id);
+        Duration::new(time.tv_sec.try_into().unwrap_or(0), time.tv_nsec.try_into().unwrap_or(0))
+    };
+    let up = read(rustix::time::ClockId::Boottime);
+    let boot = read(rustix::time::ClockId::Realtime).saturating_sub(up);
+    let per_second = rustix::param::clock_ticks_per_second().max(1);
+    UNIX_EPOCH + boot + Duration::from_secs_f64(stat.start_ticks as f64 / per_second as f64)
+}
+
 /// The descendants of a process, from `/proc/PID/task/*/children`; where the kernel does not keep
 /// those, from the whole table.
 pub(super) fn descendants(pid: i32) -> Vec<i32> {
