@@ -62,7 +62,8 @@ pub(super) fn follow(context: &Context<'_>, memory: &mut Memory) {
     let goes_on = match how_it_is(context) {
         Being::Lives(life) => match held.how {
             How::Stopped => false,
-            How::Frozen => !matches!(life.state, 'T' | 't'),
+            // D: it waits for a child that is held between fork and exec.
+            How::Frozen => !matches!(life.state, 'T' | 't' | 'D'),
             How::Asked => held.rows > ROWS_OF_PROGRESS,
         },
         // Whoever is held by a signal does not end by itself: that is told.

@@ -17,7 +17,7 @@ pub const TRAINER: &str = "
 echo $$ > train.pid
 i=0
 while :; do
-    [ -e hush ] || echo \"step $i: loss 3.$((99999 - i)), lr 1e-3\" >> train.log
+    if [ -e hush ]; then : > hushed; else echo \"step $i: loss 3.$((99999 - i)), lr 1e-3\" >> train.log; fi
     i=$((i + 1))
     sleep 0.02
 done";
@@ -104,12 +104,7 @@ pub fn seen(scene: &Scene, actions: &str) -> Session {
 /// The training says nothing more, and then that it has failed.
 pub fn fails(scene: &Scene) {
     scene.write("hush", "");
-    let quiet = || {
-        let before = rows(scene);
-        std::thread::sleep(std::time::Duration::from_millis(150));
-        before == rows(scene)
-    };
-    until("the training is quiet", quiet);
+    until("the training is quiet", || scene.path("hushed").exists());
     scene.append("train.log", failure(0));
 }
 
@@ -135,4 +130,9 @@ pub fn phase(answer: &Answer) -> String {
     let report: Value =
         serde_json::from_str(&answer.stdout).unwrap_or_else(|error| panic!("{error}: {answer:?}"));
     report["runs"][0]["phase"].as_str().unwrap().to_owned()
+}
+
+/// Whether anything was begun.
+pub fn journal_exists(scene: &Scene) -> bool {
+    scene.path(".trainguard/demo/journal.jsonl").exists()
 }

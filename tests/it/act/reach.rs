@@ -29,7 +29,8 @@ fn others_in_the_group_of_the_shell_that_started_the_run_are_left_alone() {
     scene.run(&["patrol"]);
     let answer = scene.run(&["pause", "demo"]);
     assert_eq!(answer.code, 0, "{answer:?}");
-    assert_eq!(state(training), Some('T'));
+    // D: a shell that waits for a child which is held before it becomes another program.
+    assert!(matches!(state(training), Some('T' | 'D')));
     assert_eq!((state(bystander), state(shell.pid())), (Some('S'), Some('S')));
     let answer = scene.run(&["stop", "demo", "--grace", "60s"]);
     assert_eq!(answer.code, 0, "{answer:?}");
@@ -114,7 +115,11 @@ fn a_number_that_was_given_to_somebody_else_is_never_signalled() {
     assert!(said.contains("victim S"), "it was held or ended: {said}");
     assert!(scene.read("typed").contains("its number is now that of 'sleep'"), "{}", scene.read("typed"));
     assert!(scene.read("second").contains("process_dead"), "{}", scene.read("second"));
-    assert!(scene.read("third").contains("started later than the file was written"), "{}", scene.read("third"));
+    assert!(
+        scene.read("third").contains("started later than the file was written"),
+        "{}",
+        scene.read("third")
+    );
     let signalled = super::journal(&scene).iter().any(|line| line["ok"] == true);
     assert!(!signalled, "{:#?}", super::journal(&scene));
 }

@@ -10,7 +10,7 @@ trap '' TERM
 echo $$ > train.pid
 i=0
 while :; do
-    [ -e hush ] || echo \"step $i: loss 3.$((99999 - i)), lr 1e-3\" >> train.log
+    if [ -e hush ]; then : > hushed; else echo \"step $i: loss 3.$((99999 - i)), lr 1e-3\" >> train.log; fi
     i=$((i + 1))
     sleep 0.02
 done";
@@ -115,7 +115,7 @@ echo $$ > train.pid
 i=0
 while :; do
     loss=2.5; [ -e nan ] && loss=nan
-    [ -e hush ] || echo \"step $i: loss $loss, lr 1e-3\" >> train.log
+    if [ -e hush ]; then : > hushed; else echo \"step $i: loss $loss, lr 1e-3\" >> train.log; fi
     i=$((i + 1))
     sleep 0.02
 done";
