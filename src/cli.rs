@@ -79,6 +79,12 @@ pub enum Command {
     Ack(Ack),
     /// This run is finished and well: no more alarms about it
     Done(Done),
+    /// Hold a run where it is (SIGSTOP), until `resume`
+    Pause(Hold),
+    /// Let a paused run go on (SIGCONT)
+    Resume(Hold),
+    /// End a run: SIGTERM, and SIGKILL for what still lives after the grace
+    Stop(Stop),
     /// What a syndrome means, how it is told from its look-alikes and what to do; or what a log shows
     Explain(Explain),
     /// What patrols would have said, and when, over a log that is complete
@@ -172,6 +178,9 @@ pub struct Patrol {
     /// The log is complete: nothing will follow
     #[arg(long = "final")]
     pub last: bool,
+    /// Say what the configured actions would do to the run, and do none of it
+    #[arg(long)]
+    pub dry_run: bool,
     /// The least severity that makes the exit code differ from 0
     #[arg(long, value_enum, default_value_t = FailOn::Warning, value_name = "SEVERITY")]
     pub fail_on: FailOn,
@@ -247,6 +256,30 @@ pub struct Done {
     /// The log, where the run has no config
     #[arg(long, value_name = "FILE")]
     pub log: Option<PathBuf>,
+}
+
+/// `trainguard pause` and `trainguard resume`.
+#[derive(Debug, Clone, Args)]
+pub struct Hold {
+    /// The run, by the name that the verdict prints
+    pub run: String,
+    /// Say what would be done, and do nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// The log, where the run has no config
+    #[arg(long, value_name = "FILE")]
+    pub log: Option<PathBuf>,
+}
+
+/// `trainguard stop`.
+#[derive(Debug, Clone, Args)]
+pub struct Stop {
+    /// Which run, and whether it is done.
+    #[command(flatten)]
+    pub hold: Hold,
+    /// SIGKILL follows this long after SIGTERM
+    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = crate::config::duration::parse)]
+    pub grace: Duration,
 }
 
 /// `trainguard explain`.

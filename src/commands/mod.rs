@@ -6,6 +6,7 @@ pub mod check;
 pub mod done;
 pub mod explain;
 pub mod history;
+pub mod hold;
 pub mod launch;
 pub(crate) mod launched;
 pub mod metrics;
@@ -37,6 +38,9 @@ pub fn run(cli: &Cli, clocks: &dyn Fn() -> Clock, out: &mut dyn Write) -> Result
         Command::Launch(args) => launch::run(args, common, clock, out),
         Command::Ack(args) => ack::run(args, common, clock, out).map(|()| 0),
         Command::Done(args) => done::run(args, common, clock, out).map(|()| 0),
+        Command::Pause(args) => hold::pause(args, common, clock, out).map(Severity::exit_code),
+        Command::Resume(args) => hold::resume(args, common, clock, out).map(Severity::exit_code),
+        Command::Stop(args) => hold::stop(args, common, clock, out).map(Severity::exit_code),
         Command::Explain(args) => explain::run(args, common, clock, out).map(|()| 0),
         Command::Replay(args) => replay::run(args, common, clock, out).map(Severity::exit_code),
         Command::History(args) => history::run(args, common, out).map(|()| 0),

@@ -57,6 +57,13 @@ pub struct SilenceMemory {
 }
 
 impl SilenceMemory {
+    /// What was silent on somebody's word is as if it had said something now.
+    pub fn begin_anew(&mut self, now: &Reading) {
+        if let Some(at) = &mut self.at {
+            (*at, self.age_s) = (now.clone(), 0.0);
+        }
+    }
+
     /// No log was seen yet.
     pub(super) fn is_fresh(&self) -> bool {
         self.at.is_none()
@@ -145,6 +152,14 @@ fn limit_s(interval_s: Option<f64>) -> f64 {
 pub(super) fn is_long(context: &Context<'_>, memory: &Memory) -> bool {
     let limit = limit_s(interval_s(&context.look.digest.numbers, &memory.silence));
     memory.silence.ended || silent_s(context, &memory.silence).is_some_and(|silent| silent >= limit)
+}
+
+/// Whether nothing came for so many of the slowest recent intervals between rows.
+pub(super) fn lasts(context: &Context<'_>, memory: &Memory, intervals: f64) -> bool {
+    let limit =
+        interval_s(&context.look.digest.numbers, &memory.silence).map(|interval| intervals * interval);
+    let limit = limit.unwrap_or(BEFORE_PACE_S);
+    silent_s(context, &memory.silence).is_some_and(|silent| silent >= limit)
 }
 
 /// Whether the log brought something since the previous look, or, at the first, lately.

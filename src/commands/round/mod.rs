@@ -4,6 +4,7 @@
 //! forget them, then the health file; then the verdict is told; then what is configured is done; then
 //! channels are served, which may take long and changes nothing of the verdict.
 
+mod acting;
 mod counsel;
 mod keeping;
 mod look;
@@ -29,6 +30,7 @@ use crate::persist::run_directory::Record;
 use crate::persist::state::{Loaded, State};
 use crate::persist::store::Store;
 use crate::redact::Redactor;
+pub(crate) use acting::Acting;
 use counsel::Stage;
 use std::collections::BTreeSet;
 use std::io::{self, Write};
@@ -71,7 +73,6 @@ pub(crate) struct Outcome {
     /// Alerts and state are durable.
     pub(crate) kept: bool,
     /// The state as it was kept; none where the run could not be looked at.
-    #[allow(dead_code, reason = "actions and the watched phase rest on it")]
     pub(crate) state: Option<Box<State>>,
     /// What could not be kept, for people.
     troubles: Vec<String>,
@@ -137,6 +138,8 @@ pub(crate) struct Round<'a> {
     pub(crate) whole: bool,
     /// The logs are complete: nothing will follow.
     pub(crate) last: bool,
+    /// How what is configured is done.
+    pub(crate) acting: Acting,
 }
 
 impl Round<'_> {
@@ -183,6 +186,7 @@ impl Round<'_> {
         // What is configured to be done about a finding is done here: the alerts are durable, the
         // verdict is told, and the runs' locks are free.
         if let Some(keep) = self.keep {
+            voice.complain(&self.act(keep, &outcomes));
             // A channel's failure is the next round's finding, and no part of this verdict.
             let Delivery { troubles, dropped } = self.deliver(keep, voice.terminal(), shown, &outcomes);
             let told = self.common.quiet && report.tells(judge::guard::DELIVERY_FAILED);
@@ -216,7 +220,8 @@ impl Round<'_> {
         let wait = lock_until.saturating_duration_since(Instant::now());
         let lock = keep.store.lock_run(&run.name, wait)?;
         let known = State::exists(&keep.store, &run.name);
-        let Loaded { state, damage } = State::load(&keep.store, &run.name, log, self.clock)?;
+        let Loaded { mut state, damage } = State::load(&keep.store, &run.name, log, self.clock)?;
+        self.review(keep, &mut state)?;
         if !known {
             // On a full disk it looks all the same, and says at the end what could not be kept.
             drop(state.save(&keep.store).and_then(|()| keep.store.sync()));
