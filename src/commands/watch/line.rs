@@ -229,7 +229,7 @@ mod tests {
         let (mut report, numbers, glimpse) = (report(), numbers(340), glimpse(340.0));
         report.step = Some(340.0);
         let sight = Sight { report: &report, numbers: &numbers, glimpse: &glimpse, doing: None };
-        let wide = "demo  ━━━━━━━─────────────  step 340/1000  loss 0.0235  █▁▁▁▁▁▁▁▁▁▁▁  grad norm 0.812  4.00 steps/s  165 s left";
+        let wide = "demo  ━━━━━━━─────────────  step 340/1000  loss 0.0235  █▂▂▁▁▁▁▁▁▁▁▁  grad norm 0.812  4.00 steps/s  165 s left";
         assert_eq!(sight.live(200), wide.replace("165 s", "2 min"));
         assert_eq!(sight.live(30), "demo  step 340/1000");
         assert_eq!(sight.live(40), "demo  step 340/1000  loss 0.0235");

@@ -315,7 +315,7 @@ mod tests {
             stay.look(card(0.9, 78_000_000_000), 3.0, 1);
         }
         assert_eq!(stay.scene.severity(FULL), Some(Severity::Info));
-        for look in 0..40 {
+        for look in 0..70 {
             stay.look(card(0.9, 77_000_000_000 + look * 50_000_000), 3.0, 1);
         }
         assert_eq!(stay.scene.severity(FULL), Some(Severity::Warning));
