@@ -62,7 +62,8 @@ impl Attendance {
 
     /// Whether the watcher looked lately, as far as its last look says.
     pub fn is_awake(&self, now: &Reading) -> bool {
-        awake_s(&self.last, now).is_some_and(|seconds| seconds < ASLEEP_S)
+        // Whoever waited for the run's lock read its clocks before the watcher's last look.
+        self.last.boot_id == now.boot_id && now.monotonic_s - self.last.monotonic_s < ASLEEP_S
     }
 
     /// How long the phase has lasted; nothing on another boot.
@@ -146,7 +147,9 @@ mod tests {
         assert_eq!(watch.lasted(&scene.clock), Duration::from_secs(100));
         watch.look(2, &scene.clock);
         assert_eq!((watch.lasted(&scene.clock), watch.attempt), (Duration::ZERO, 2));
-        scene.later(200);
+        scene.later(-5);
+        assert!(watch.is_awake(&scene.clock), "this look waited for the lock meanwhile");
+        scene.later(205);
         assert!(watch.is_awake(&scene.clock));
         scene.later(200);
         assert!(!watch.is_awake(&scene.clock));

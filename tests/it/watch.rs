@@ -255,6 +255,26 @@ fn a_slow_start_is_told_and_not_alarmed_and_ctrl_c_ends_the_watch_alone() {
     assert!(process.0.try_wait().unwrap().is_none(), "the training goes on");
 }
 
+#[test]
+fn a_signal_that_nohup_has_it_ignore_does_not_end_the_watch() {
+    let scene = Scene::new();
+    let process = training();
+    scene.write("train.log", healthy(1, 30));
+    let pid = process.pid();
+    let watch = scene.path("watch.out");
+    let script = format!(
+        "trap '' HUP; exec {BINARY} watch --interval 100ms --log train.log --name demo --pid {pid} --phase1-steps 40 >{}",
+        watch.display()
+    );
+    let mut shell = Command::new("sh");
+    let mut shell = Process(shell.args(["-c", &script]).current_dir(scene.path("")).spawn().unwrap());
+    reaches(&scene, 30);
+    assert!(Command::new("kill").args(["-HUP", &shell.pid()]).status().unwrap().success());
+    scene.append("train.log", healthy(31, 15));
+    assert!(shell.0.wait().unwrap().success());
+    assert!(scene.read("watch.out").contains("the first 40 steps are made"));
+}
+
 /// A run with one warning that a watch has told.
 fn with_a_warning(scene: &Scene, process: &Process) -> Watch {
     let pid = process.pid();

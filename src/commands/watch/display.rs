@@ -32,10 +32,12 @@ pub(super) struct Display<'a> {
     show: Show,
     quiet: bool,
     style: text::Style,
-    notes: &'a [String],
     screen: Screen<'a>,
     /// By run.
     seen: BTreeMap<String, Seen>,
+    /// Notes that were said, and troubles with the time when they were last said.
+    noted: BTreeSet<String>,
+    complained: BTreeMap<String, Instant>,
 }
 
 /// What was last shown of a run.
@@ -99,7 +101,7 @@ impl Write for Screen<'_> {
 }
 
 impl<'a> Display<'a> {
-    pub(super) fn new(out: &'a mut dyn Write, common: &Common, notes: &'a [String]) -> Self {
+    pub(super) fn new(out: &'a mut dyn Write, common: &Common) -> Self {
         let dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
         let show = match () {
             () if common.quiet => Show::Alerts,
@@ -110,9 +112,10 @@ impl<'a> Display<'a> {
             show,
             quiet: common.quiet,
             style: super::super::style(common),
-            notes,
             screen: Screen { out, drawn: 0 },
             seen: BTreeMap::new(),
+            noted: BTreeSet::new(),
+            complained: BTreeMap::new(),
         }
     }
 
@@ -129,8 +132,10 @@ impl<'a> Display<'a> {
 
     fn show(&mut self, told: &Told<'_>) -> io::Result<()> {
         let mut above = Vec::new();
-        for note in std::mem::take(&mut self.notes) {
-            writeln!(above, "note: {}", one_line(note))?;
+        for note in &told.report.notes {
+            if self.noted.insert(note.clone()) {
+                writeln!(above, "note: {}", one_line(note))?;
+            }
         }
         for alert in told.outcomes.iter().flat_map(|outcome| &outcome.alerts) {
             text::alert(&mut above, alert)?;
@@ -234,12 +239,17 @@ impl Voice for Display<'_> {
     }
 
     fn complain(&mut self, troubles: &[String]) {
+        // What stands is not said anew every few seconds.
+        self.complained.retain(|_, at| at.elapsed() < PACE);
+        let is_new = |trouble: &&String| !self.complained.contains_key(*trouble);
+        let troubles: Vec<String> = troubles.iter().filter(is_new).cloned().collect();
         if troubles.is_empty() {
             return;
         }
+        self.complained.extend(troubles.iter().map(|trouble| (trouble.clone(), Instant::now())));
         let back = self.screen.back();
         drop(self.screen.out.write_all(back.as_bytes()).and_then(|()| self.screen.out.flush()));
-        super::super::round::complain(troubles);
+        super::super::round::complain(&troubles);
     }
 }
 

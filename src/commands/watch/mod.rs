@@ -34,7 +34,7 @@ pub fn run(args: &Args, common: &Common, clocks: &dyn Fn() -> Clock, out: &mut d
     listen(&stop)?;
     let steps = args.phase1_steps.unwrap_or(config.training.phase1_steps);
     let attended = Attended { common, config: &config, keep: &keep, interval: args.interval, steps, clocks };
-    let mut display = Display::new(out, common, &config.notes);
+    let mut display = Display::new(out, common);
     let ended = attended.attend(runs, &stop, &mut display)?;
     let flags = closing::flags(&config, &args.selection);
     let code = ended.iter().map(|ended| ended.ending.code()).max().unwrap_or_default();
@@ -50,12 +50,21 @@ pub fn run(args: &Args, common: &Common, clocks: &dyn Fn() -> Clock, out: &mut d
 /// signal ends it at once.
 fn listen(stop: &Arc<AtomicBool>) -> Result<()> {
     use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
-    for signal in [SIGINT, SIGTERM, SIGHUP] {
+    // What whoever started it has it ignore, as nohup does and a shell for what runs behind it, stays so.
+    let ignored = ignored();
+    for signal in [SIGINT, SIGTERM, SIGHUP].into_iter().filter(|signal| ignored >> (signal - 1) & 1 == 0) {
         let again = signal_hook::flag::register_conditional_default(signal, Arc::clone(stop));
         let heard = again.and_then(|_| signal_hook::flag::register(signal, Arc::clone(stop)));
         heard.map_err(Error::io("listen to", std::path::Path::new("signals")))?;
     }
     Ok(())
+}
+
+/// The signals that this process ignores: bit 0 is signal 1.
+fn ignored() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or_default()
 }
 
 /// What staying with runs rests on.
