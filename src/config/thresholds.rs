@@ -58,29 +58,21 @@ const RENOTIFY: Range = Range { least_allowed: true, unit: "hours; 0 never remin
 const QUIET: Range = Range { least_allowed: true, ..MINUTES };
 
 /// `training:`, checked.
-pub(super) fn training(
-    at: &Section<'_>,
-    raw: Option<&raw::Training>,
-    notes: &mut Vec<String>,
-) -> Result<Training> {
+pub(super) fn training(at: &Section<'_>, raw: Option<&raw::Training>) -> Result<Training> {
     let unset = raw::Training::default();
     let raw = raw.unwrap_or(&unset);
     let loss_nan_action = match &raw.loss_nan_action {
         None => NanAction::Stop,
         Some(text) => {
             let word = at.text("loss_nan_action", text)?;
-            let action = match word.as_str() {
+            match word.as_str() {
                 "stop" => NanAction::Stop,
                 "pause" => NanAction::Pause,
                 "alert" => NanAction::Alert,
                 _ => {
                     return Err(at.wrong_word("loss_nan_action", &word, &["stop", "pause", "alert"]));
                 }
-            };
-            if action != NanAction::Stop {
-                notes.push(super::not_in_effect(&at.name("loss_nan_action")));
             }
-            action
         }
     };
     let norm = at.number("gradient_norm_max", raw.gradient_norm_max.as_ref(), NORM)?;
@@ -94,7 +86,7 @@ pub(super) fn training(
     Ok(Training {
         phase1_steps: steps.unwrap_or(PHASE1_STEPS) as u64,
         phase1_max: Duration::from_secs_f64(hours.unwrap_or(PHASE1_MAX_HOURS) * 3_600.0),
-        loss_nan_action,
+        loss_nan_action: Setting { value: loss_nan_action, by_user: raw.loss_nan_action.is_some() },
         gradient_norm_max: Setting {
             value: norm.unwrap_or(GRADIENT_NORM_MAX),
             by_user: raw.gradient_norm_max.is_some(),

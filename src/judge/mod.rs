@@ -7,6 +7,7 @@ pub mod attempt;
 pub mod attendance;
 pub mod checkpoint;
 pub mod disk;
+pub mod ending;
 pub mod eta;
 pub mod gpu;
 pub mod gradient;

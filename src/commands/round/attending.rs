@@ -6,7 +6,7 @@ use crate::decide::Decision;
 use crate::judge::attendance::{Attendance, Progress};
 pub(crate) use crate::judge::process::Doing;
 use crate::judge::{Context, Memory, Phase, eta, process};
-use crate::observe::process::{Identity, boot_id, start_ticks};
+use crate::observe::process::{Identity, boot_id, identity};
 use crate::persist::state::State;
 use std::time::Duration;
 
@@ -21,8 +21,8 @@ impl Watcher {
     /// This process.
     pub(crate) fn this(steps: u64) -> Self {
         let pid = i32::try_from(std::process::id()).unwrap_or_default();
-        let start_ticks = start_ticks(pid).unwrap_or_default();
-        Self { identity: Identity { pid, start_ticks, boot_id: boot_id() }, steps }
+        let unknown = || Identity { pid, start_ticks: 0, boot_id: boot_id() };
+        Self { identity: identity(pid).unwrap_or_else(unknown), steps }
     }
 
     /// Whoever else stays with the run whose state this is.
@@ -59,8 +59,8 @@ impl Glimpse {
 }
 
 /// Whether a process lives: the same that was known, not another one of its pid.
-fn lives(identity: &Identity) -> bool {
-    identity.boot_id == boot_id() && start_ticks(identity.pid) == Some(identity.start_ticks)
+fn lives(known: &Identity) -> bool {
+    identity(known.pid).as_ref() == Some(known)
 }
 
 impl Round<'_> {

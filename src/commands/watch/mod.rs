@@ -11,10 +11,11 @@ mod line;
 
 pub(crate) use super::round::Ending;
 
+use super::launched;
 use super::round::{Keep, Outcome, Round, Voice, Watcher};
 use crate::cli::{Common, Watch as Args};
 use crate::clock::Clock;
-use crate::config::{self, BareLog, Config, Run};
+use crate::config::{BareLog, Config, Run};
 use crate::error::{Error, Result};
 use display::Display;
 use std::io::Write;
@@ -27,7 +28,8 @@ const ATTENTION: Duration = Duration::from_millis(50);
 
 /// Stays with the runs; returns the exit code.
 pub fn run(args: &Args, common: &Common, clocks: &dyn Fn() -> Clock, out: &mut dyn Write) -> Result<u8> {
-    let config = config::load(&super::load_args(common, BareLog::from_flags(&args.selection))?)?;
+    let load = super::load_args(common, BareLog::from_flags(&args.selection))?;
+    let config = launched::load(load, &args.selection.runs, clocks().wall())?;
     let runs = config.select(&args.selection.runs)?;
     let keep = Keep::open(&config)?;
     let stop = Arc::new(AtomicBool::new(false));
