@@ -4,7 +4,10 @@
 
 mod card;
 mod choice;
+pub mod visible;
 
+pub(crate) use card::STRANGER_BYTES;
+pub(crate) use choice::find;
 pub use choice::{Choice, Rule, Why};
 
 use super::say::span;

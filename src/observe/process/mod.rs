@@ -4,6 +4,8 @@
 mod matching;
 #[cfg(target_os = "linux")]
 mod proc;
+#[cfg(target_os = "linux")]
+mod who;
 
 use super::Observation;
 use crate::config::ProcessSpec;
@@ -89,6 +91,19 @@ pub struct Visible {
     pub by_bus: bool,
 }
 
+/// A process, as far as it can be seen.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Who {
+    /// Its pid.
+    pub pid: u32,
+    /// Its owner's name, or number where no name is known.
+    pub user: Option<String>,
+    /// Its command line, at most 300 characters; its name in brackets where it has none.
+    pub command: Option<String>,
+    /// When it started.
+    pub started: Option<DateTime<Utc>>,
+}
+
 impl ProcessFacts {
     /// Whether the run's process has ended, as far as anybody can tell. Several unrelated ones say
     /// nothing.
@@ -136,11 +151,19 @@ pub fn read(_spec: &ProcessSpec, _known: Option<&Identity>) -> Observation<Proce
 
 #[cfg(target_os = "linux")]
 pub use proc::{boot_id, start_ticks};
+#[cfg(target_os = "linux")]
+pub use who::who;
 
 /// Nothing is known of this boot on a platform without /proc.
 #[cfg(not(target_os = "linux"))]
 pub fn boot_id() -> String {
     String::new()
+}
+
+/// Nothing is known of processes on a platform without /proc.
+#[cfg(not(target_os = "linux"))]
+pub fn who(_pids: &[u32]) -> Vec<Who> {
+    Vec::new()
 }
 
 /// Start time of a living process; never known on a platform without /proc.
