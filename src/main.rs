@@ -27,10 +27,10 @@ fn main() -> ExitCode {
             return ExitCode::from(code);
         }
     };
-    let clock = Clock::read(cli.common.now.unwrap_or_else(chrono::Utc::now));
+    let clocks = || Clock::read(cli.common.now.unwrap_or_else(chrono::Utc::now));
     let mut out = std::io::stdout().lock();
     // A fault of our own is 'could not look' too: never a code beyond the contract's four.
-    let ended = catch_unwind(AssertUnwindSafe(|| commands::run(&cli, &clock, &mut out)));
+    let ended = catch_unwind(AssertUnwindSafe(|| commands::run(&cli, &clocks, &mut out)));
     drop(out.flush());
     let Ok(ended) = ended else { return ExitCode::from(Severity::Unknown.exit_code()) };
     match ended {

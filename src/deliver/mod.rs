@@ -3,7 +3,9 @@
 //! To add a channel: one file here that implements [`Channel`], one entry in [`channels`].
 
 pub mod file;
+pub mod github;
 pub mod health;
+pub mod junit;
 pub mod nagios;
 pub mod note;
 pub mod outbox;

@@ -1,0 +1,93 @@
+//! The verdict of a patrol, in the format that was asked for.
+
+use crate::cli::{Common, ReportFormat};
+use crate::commands::round::{Keep, Told, Voice};
+use crate::commands::style;
+use crate::deliver::report::{Report, RunReport};
+use crate::deliver::{nagios, text};
+use crate::persist::step;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{self, Write};
+
+/// Where and how a patrol prints.
+pub(super) struct Printer<'a> {
+    format: ReportFormat,
+    common: &'a Common,
+    keep: Option<&'a Keep>,
+    out: &'a mut dyn Write,
+    stderr: io::Stderr,
+}
+
+impl<'a> Printer<'a> {
+    pub(super) fn new(
+        format: ReportFormat,
+        common: &'a Common,
+        keep: Option<&'a Keep>,
+        out: &'a mut dyn Write,
+    ) -> Self {
+        Self { format, common, keep, out, stderr: io::stderr() }
+    }
+
+    /// Whether the verdict is for programs: printed always and alone.
+    fn is_document(&self) -> bool {
+        self.format != ReportFormat::Text
+    }
+
+    /// Says whether the verdict was written: with `-q` and for people only what could not be patrolled
+    /// is, and alerts that no outbox could take.
+    fn write(&mut self, told: &Told<'_>) -> io::Result<bool> {
+        let report = told.report;
+        let failed: Vec<_> = report.runs.iter().filter(|run| run.error.is_some()).cloned().collect();
+        let failed = if self.common.quiet { self.unsaid(failed) } else { failed };
+        let verdict = !self.common.quiet || self.is_document();
+        let style = style(self.common);
+        let out = &mut *self.out;
+        step("print the verdict");
+        if verdict {
+            match self.format {
+                ReportFormat::Json => {
+                    writeln!(out, "{}", serde_json::to_string(report).map_err(io::Error::other)?)?;
+                }
+                ReportFormat::Nagios => nagios::report(out, report, told.troubles)?,
+                ReportFormat::Text => text::report(out, report, style)?,
+            }
+        } else {
+            if !failed.is_empty() {
+                let failed = Report { runs: failed, notes: Vec::new(), ..report.clone() };
+                text::report(out, &failed, style)?;
+            }
+            for alert in told.unkept() {
+                text::alert(out, alert)?;
+            }
+        }
+        out.flush()?;
+        step("go on after the verdict");
+        Ok(verdict)
+    }
+
+    /// Of the runs that could not be patrolled, those that were not said to be so by the previous
+    /// patrol with `-q`.
+    fn unsaid(&self, failed: Vec<RunReport>) -> Vec<RunReport> {
+        let now: BTreeMap<_, _> = failed.iter().map(|run| (run.name.clone(), run.error.clone())).collect();
+        let before =
+            self.keep.map(|keep| keep.store.exchange_note("unpatrolled.json", &now)).unwrap_or_default();
+        failed.into_iter().filter(|run| before.get(&run.name) != Some(&run.error)).collect()
+    }
+}
+
+impl Voice for Printer<'_> {
+    fn tell(&mut self, told: &Told<'_>) -> io::Result<BTreeSet<String>> {
+        match self.write(told) {
+            Ok(true) => Ok(told.kept().map(|alert| alert.id.clone()).collect()),
+            Ok(false) => Ok(BTreeSet::new()),
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(BTreeSet::new()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// What an earlier, killed patrol owes the terminal goes to standard error beside a verdict that
+    /// must stay one document.
+    fn terminal(&mut self) -> &mut dyn Write {
+        if self.is_document() { &mut self.stderr } else { &mut *self.out }
+    }
+}

@@ -1,0 +1,103 @@
+//! The verdict for GitHub Actions: an annotation per open finding, then the text that people read.
+//!
+//! Workflow commands as GitHub documents them: `::error file=F,line=N,title=T::MESSAGE`, with `%`, line
+//! ends and, in properties, `:` and `,` percent-encoded. The text quotes logs, and a runner obeys what a
+//! log says: it is printed between `::stop-commands::TOKEN` and `::TOKEN::`, with a token that no log
+//! can know.
+
+use super::report::{Report, RunReport};
+use super::text::{self, Style, one_line};
+use crate::finding::{Finding, Occurrence, Severity};
+use std::io::{self, Write};
+use std::path::Path;
+
+/// GitHub shows ten annotations of a kind and step; more only hide the rest.
+const ANNOTATIONS_MAX: usize = 10;
+
+/// Prints a verdict. `token` is random; `workspace` is the checkout, in which annotated files are named.
+pub fn report(out: &mut dyn Write, report: &Report, token: u64, workspace: Option<&Path>) -> io::Result<()> {
+    for run in &report.runs {
+        if let Some(why) = &run.error {
+            let what = format!("could not patrol it: {}", one_line(why));
+            annotate(out, "error", &[("title", &format!("{}: UNKNOWN", run.name))], &what)?;
+        }
+    }
+    let open = |run: &'_ RunReport| -> Vec<(String, Finding)> {
+        let counting = run.findings.iter().filter(|finding| finding.counts());
+        counting.map(|finding| (run.name.clone(), finding.clone())).collect()
+    };
+    let mut findings: Vec<_> = report.runs.iter().flat_map(open).collect();
+    findings.sort_by_key(|(_, finding)| std::cmp::Reverse(finding.severity));
+    for (run, finding) in findings.iter().take(ANNOTATIONS_MAX) {
+        self::finding(out, run, finding, workspace)?;
+    }
+    writeln!(out, "::stop-commands::{token:016x}")?;
+    text::report(out, report, Style { color: false, verbose: true })?;
+    writeln!(out, "::{token:016x}::")
+}
+
+fn finding(out: &mut dyn Write, run: &str, finding: &Finding, workspace: Option<&Path>) -> io::Result<()> {
+    let command = match finding.severity {
+        Severity::Critical | Severity::Unknown => "error",
+        Severity::Warning => "warning",
+        Severity::Ok | Severity::Info => "notice",
+    };
+    let title = format!("{run}: {} {}", finding.severity.status_word(), finding.syndrome);
+    let place = finding.occurrences.first().or(finding.first.as_ref());
+    let inside = |place: &Occurrence| {
+        let file = Path::new(&place.file);
+        let file = workspace.and_then(|workspace| file.strip_prefix(workspace).ok()).unwrap_or(file);
+        (file.to_string_lossy().into_owned(), place.line.to_string())
+    };
+    let place = place.map(inside);
+    let mut properties: Vec<(&str, &str)> = Vec::new();
+    if let Some((file, line)) = &place {
+        properties.extend([("file", file.as_str()), ("line", line.as_str())]);
+    }
+    properties.push(("title", &title));
+    let mut message = one_line(&finding.message);
+    if !finding.advice.is_empty() {
+        message.push_str("\nnext: ");
+        message.push_str(&one_line(&finding.advice));
+    }
+    annotate(out, command, &properties, &message)
+}
+
+fn annotate(
+    out: &mut dyn Write,
+    command: &str,
+    properties: &[(&str, &str)],
+    message: &str,
+) -> io::Result<()> {
+    let properties: Vec<_> =
+        properties.iter().map(|(key, value)| format!("{key}={}", property(value))).collect();
+    writeln!(out, "::{command} {}::{}", properties.join(","), data(message))
+}
+
+/// The value of a command.
+fn data(text: &str) -> String {
+    text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
+}
+
+/// The value of a property.
+fn property(text: &str) -> String {
+    data(text).replace(':', "%3A").replace(',', "%2C")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_log_says_can_neither_end_a_property_nor_begin_a_command() {
+        let mut out = Vec::new();
+        let hostile = "a,line=1::x\r\n::error::100%";
+        annotate(&mut out, "error", &[("file", hostile), ("title", "t")], hostile).unwrap();
+        let text = String::from_utf8(out).unwrap();
+        assert_eq!(
+            text,
+            "::error file=a%2Cline=1%3A%3Ax%0D%0A%3A%3Aerror%3A%3A100%25,title=t::a,line=1::x%0D%0A::error::100%25\n"
+        );
+        assert_eq!(text.lines().count(), 1);
+    }
+}
