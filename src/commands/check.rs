@@ -249,6 +249,7 @@ mod tests {
             health_file: None,
             log: None,
             cwd: dir.path().to_owned(),
+            needs_no_config: false,
             env: &no_environment,
         };
         let mut out = Vec::new();

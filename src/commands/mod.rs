@@ -7,7 +7,9 @@ pub mod explain;
 pub mod history;
 pub mod metrics;
 pub mod patrol;
+pub mod preflight;
 pub mod replay;
+pub mod respond;
 mod round;
 
 use crate::cli::{Cli, Color, Command, Common};
@@ -37,6 +39,8 @@ pub fn run(cli: &Cli, clocks: &dyn Fn() -> Clock, out: &mut dyn Write) -> Result
         Command::Replay(args) => replay::run(args, common, clock, out).map(Severity::exit_code),
         Command::History(args) => history::run(args, common, out).map(|()| 0),
         Command::Metrics(args) => metrics::run(args, common, out).map(Severity::exit_code),
+        Command::Preflight(args) => preflight::run(args, common, clocks, out),
+        Command::Respond(args) => respond::run(args, common, clocks, out).map(|()| 0),
         Command::Check => check::run(&load_args(common, None)?, out).map(Severity::exit_code),
     }
 }

@@ -8,8 +8,8 @@ use super::files::{self, Found};
 use super::locate::Aim;
 use super::section::Section;
 use super::{
-    Config, HEALTH_FILE, STATE_DIR, alerting, diagnose, gpu, history, judge, metrics, paths, playbook, raw,
-    runs, thresholds,
+    Config, HEALTH_FILE, STATE_DIR, alerting, diagnose, gpu, history, judge, metrics, paths, playbook,
+    preflight, raw, runs, thresholds,
 };
 use crate::error::{Error, Result};
 use std::fmt::Write;
@@ -32,6 +32,8 @@ pub struct LoadArgs<'a> {
     pub cwd: PathBuf,
     /// The environment.
     pub env: Env<'a>,
+    /// Without a config the working directory is the base, and all is as by default.
+    pub needs_no_config: bool,
 }
 
 impl<'a> LoadArgs<'a> {
@@ -44,7 +46,15 @@ impl<'a> LoadArgs<'a> {
             log: None,
             cwd,
             env,
+            needs_no_config: false,
         }
+    }
+
+    /// The same for a command that goes without a config.
+    #[must_use]
+    pub fn without_config(mut self) -> Self {
+        self.needs_no_config = true;
+        self
     }
 
     /// The same with the bare log of `trainguard patrol`, if one was given.
@@ -66,7 +76,7 @@ pub fn load(args: &LoadArgs<'_>) -> Result<Config> {
     } else {
         files::find(&args.config, &args.cwd, args.env)?
     };
-    if args.log.is_none() && found.base.is_none() {
+    if args.log.is_none() && found.base.is_none() && !args.needs_no_config {
         return Err(nothing_to_do(args));
     }
     let merged = Merged::read(&found.documents, args.env)?;
@@ -101,11 +111,12 @@ pub fn load(args: &LoadArgs<'_>) -> Result<Config> {
     let health_file =
         health_file.unwrap_or_else(|| if with_state { &state_dir } else { &base }.join(HEALTH_FILE));
     let Merged { raw, .. } = &merged;
-    let flags = flags(args, &found.documents);
+    let flags = flags(args, &found.documents, &state_dir);
     let config = Config {
         training: thresholds::training(&merged.at("training"), raw.training.as_ref(), &mut notes)?,
         patrol: thresholds::patrol(&merged.at("patrol"), raw.patrol.as_ref())?,
         gpu: gpu::gpu(&merged.at("gpu"), raw.gpu.as_ref())?,
+        preflight: preflight::preflight(&merged.at("preflight"), raw.preflight.as_ref())?,
         playbook: playbook::playbook(&merged.at("playbook"), raw.playbook.as_ref())?,
         channels: alerting::channels(&merged.at("channels"), raw.channels.as_ref(), &state_dir, &mut notes)?,
         history: history::history(&merged.at("history"), raw.history.as_ref())?,
@@ -211,7 +222,7 @@ fn parse(document: &Document, env: Env<'_>) -> Result<raw::File> {
 }
 
 /// The flags that name the same config or log from any directory.
-fn flags(args: &LoadArgs<'_>, documents: &[Document]) -> String {
+fn flags(args: &LoadArgs<'_>, documents: &[Document], state_dir: &Path) -> String {
     let mut flags = String::new();
     let mut add = |flag: &str, path: &Path| {
         let path = paths::absolute(path, &args.cwd, args.env).display().to_string();
@@ -221,6 +232,7 @@ fn flags(args: &LoadArgs<'_>, documents: &[Document]) -> String {
     };
     match &args.log {
         Some(log) => add("--log", &log.log),
+        None if documents.is_empty() && args.state_dir.is_none() => add("--state-dir", state_dir),
         None if args.config.is_empty() => {
             for document in documents {
                 add("--config", &document.path);

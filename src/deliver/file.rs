@@ -52,7 +52,8 @@ fn line(entry: &Entry) -> String {
     let alert = &entry.alert;
     let time = alert.time.format("%Y-%m-%dT%H:%M:%SZ");
     let severity = alert.severity.word().to_uppercase();
-    let message = one_line(&alert.message);
+    let question = alert.question().map_or_else(String::new, |question| format!(" [{question}]"));
+    let message = one_line(&format!("{}{question}", alert.message));
     format!("{time} {severity} {} {} {} {message}\n", alert.run, alert.transition.word(), alert.syndrome)
 }
 

@@ -146,11 +146,9 @@ pub fn as_script(command: &[String]) -> Option<String> {
     }
 }
 
-/// The assignments with which a command begins, `NAME=value`, and the words after them.
-pub fn assignments(command: &[String]) -> (Vec<(&str, &str)>, &[String]) {
-    let leading: Vec<_> = command.iter().map_while(|word| assignment(word)).collect();
-    let rest = command.get(leading.len()..).unwrap_or_default();
-    (leading, rest)
+/// The first word of a command that is no assignment.
+pub fn program(command: &[String]) -> Option<&String> {
+    command.iter().find(|word| assignment(word).is_none())
 }
 
 fn script(text: &str, mut scope: Scope<'_>, depth: usize, starts: &mut Vec<Start>) {
@@ -271,7 +269,9 @@ fn env(mut words: &[Word], mut scope: Scope<'_>, depth: usize, starts: &mut Vec<
             "--" => break,
             "-" | "--ignore-environment" => clear(&mut scope),
             "-u" | "--unset" => {
-                next.iter().for_each(|name| scope.remove(name));
+                if let Some(name) = next {
+                    scope.remove(&name);
+                }
                 words = rest.get(1..).unwrap_or_default();
             }
             "-C" | "--chdir" => words = rest.get(1..).unwrap_or_default(),

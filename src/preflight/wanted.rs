@@ -125,7 +125,7 @@ fn of_node<'a>(numbers: &str, source: Source, cards: &'a [Gpu]) -> Wanted<'a> {
         return Wanted { said, note, ..all(cards) };
     }
     let mut wanted = Wanted { said, ..Wanted::default() };
-    found.into_iter().for_each(|card| wanted.add(target(Place { card, instance: None })));
+    wanted.extend(found);
     wanted
 }
 
@@ -143,7 +143,7 @@ fn ranges(text: &str) -> Vec<usize> {
 
 fn all(cards: &[Gpu]) -> Wanted<'_> {
     let mut wanted = Wanted::default();
-    cards.iter().for_each(|card| wanted.add(target(Place { card, instance: None })));
+    wanted.extend(cards);
     wanted
 }
 
@@ -158,6 +158,12 @@ fn target(place: Place<'_>) -> Target<'_> {
 }
 
 impl<'a> Wanted<'a> {
+    fn extend(&mut self, cards: impl IntoIterator<Item = &'a Gpu>) {
+        for card in cards {
+            self.add(target(Place { card, instance: None }));
+        }
+    }
+
     fn add(&mut self, target: Target<'a>) {
         if !self.targets.iter().any(|known| known.is(&target)) {
             self.targets.push(target);

@@ -34,7 +34,7 @@ use std::time::Instant;
 /// Where a round keeps what it must remember.
 pub(crate) struct Keep {
     pub(crate) store: Store,
-    outbox: Outbox,
+    pub(crate) outbox: Outbox,
 }
 
 /// A run whose lock this round holds.

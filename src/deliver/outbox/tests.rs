@@ -42,6 +42,8 @@ fn alert(number: u32) -> Alert {
         advice: String::new(),
         step: None,
         occurrence: None,
+        choices: Vec::new(),
+        respond: String::new(),
         evidence: Evidence::new(),
         role: crate::finding::Role::Root,
         order: 0,

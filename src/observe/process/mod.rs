@@ -152,7 +152,7 @@ pub fn read(_spec: &ProcessSpec, _known: Option<&Identity>) -> Observation<Proce
 #[cfg(target_os = "linux")]
 pub use proc::{boot_id, start_ticks};
 #[cfg(target_os = "linux")]
-pub use who::who;
+pub use who::{own_line, who};
 
 /// Nothing is known of this boot on a platform without /proc.
 #[cfg(not(target_os = "linux"))]
@@ -164,6 +164,12 @@ pub fn boot_id() -> String {
 #[cfg(not(target_os = "linux"))]
 pub fn who(_pids: &[u32]) -> Vec<Who> {
     Vec::new()
+}
+
+/// Nothing is known of the processes above this one on a platform without /proc.
+#[cfg(not(target_os = "linux"))]
+pub fn own_line() -> Vec<i32> {
+    vec![std::process::id() as i32]
 }
 
 /// Start time of a living process; never known on a platform without /proc.

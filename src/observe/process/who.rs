@@ -1,6 +1,7 @@
 //! Who a process is, for people: its owner, its command and since when it runs. Reading a command
 //! line may block on a process that hangs, so it is asked in the probe child.
 
+use super::matching::Table;
 use super::{Who, proc};
 use chrono::{DateTime, Utc};
 use std::collections::HashMap;
@@ -17,6 +18,13 @@ pub fn who(pids: &[u32]) -> Vec<Who> {
     pids.iter().map(|pid| one(*pid, &mut names)).collect()
 }
 
+/// This process and those that it was started from, the nearest first.
+pub fn own_line() -> Vec<i32> {
+    let own = std::process::id() as i32;
+    let above = Table::parents().map(|table| table.ancestors(own).collect::<Vec<i32>>());
+    std::iter::once(own).chain(above.unwrap_or_default()).collect()
+}
+
 fn one(pid: u32, names: &mut HashMap<u32, String>) -> Who {
     let mut who = Who { pid, user: None, command: None, started: None };
     let Some(stat) = i32::try_from(pid).ok().and_then(|pid| proc::Stat::read(pid).ok().flatten()) else {
@@ -31,7 +39,7 @@ fn one(pid: u32, names: &mut HashMap<u32, String>) -> Who {
 
 /// From the machine's own list; a cluster's users stand elsewhere, and `getent` knows where.
 fn name(uid: u32) -> String {
-    let local = std::fs::File::open("/etc/passwd").map(|file| text(file)).unwrap_or_default();
+    let local = std::fs::File::open("/etc/passwd").map(text).unwrap_or_default();
     let asked = || {
         let mut getent = Command::new("getent");
         getent.args(["passwd", &uid.to_string()]).stdin(Stdio::null()).stderr(Stdio::null());

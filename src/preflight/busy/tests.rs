@@ -106,7 +106,11 @@ fn an_instance_is_judged_by_itself_and_not_by_its_neighbours_on_the_card() {
         processes: Some(holders.to_vec()),
     };
     let neighbour = holder(7, Some("python"), Some(60 * GIB));
-    let with = |instance| Gpu { instances: vec![instance], utilization: None, ..card(&[neighbour.clone()]) };
+    let with = |instance| Gpu {
+        instances: vec![instance],
+        utilization: None,
+        ..card(std::slice::from_ref(&neighbour))
+    };
     assert_eq!(told(&with(instance(&[], 0)), &[], &[], &[]), [""; 0]);
     assert_eq!(told(&with(instance(&[], 9 * GIB)), &[], &[], &[]), ["held 9", "memory"]);
     assert_eq!(told(&with(instance(&[holder(8, Some("python"), Some(GIB))], GIB)), &[], &[], &[]), ["pid 8"]);

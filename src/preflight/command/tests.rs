@@ -28,7 +28,13 @@ fn a_command_says_in_many_ways_which_gpus_its_program_sees() {
         (&["sh", "-c", "export CUDA_VISIBLE_DEVICES=1; python t.py"], "1"),
         (&["bash", "-lc", "cd x && CUDA_VISIBLE_DEVICES='1,2' python t.py"], "1,2"),
         (
-            &["bash", "-eo", "pipefail", "-c", "export A=2\nexport CUDA_VISIBLE_DEVICES=$A\npython t.py | tee log"],
+            &[
+                "bash",
+                "-eo",
+                "pipefail",
+                "-c",
+                "export A=2\nexport CUDA_VISIBLE_DEVICES=$A\npython t.py | tee log",
+            ],
             "2",
         ),
         (&["bash", "--norc", "-c", "A=2; export CUDA_VISIBLE_DEVICES=\"${A}\"; python t.py"], "2"),
