@@ -24,6 +24,7 @@ mod mistakes;
 mod nagios;
 mod numbers;
 mod own_syndromes;
+mod preflight;
 mod races;
 mod readme;
 mod records;
