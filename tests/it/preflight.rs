@@ -1,10 +1,12 @@
 //! GPUs before a start: who is on them is waited for, told, and asked about, with the tests' own driver,
 //! whose state is a file that it reads at each call.
 
-use crate::gpu::{Environment, FIRST, Machine, NVML, SECOND, SMI, training};
-use crate::scene::{Answer, BINARY, Process, until};
+mod answers;
+mod requests;
+
+use crate::gpu::{Machine, NVML, SMI, training};
+use crate::scene::{Answer, Process, until};
 use serde_json::Value;
-use std::io::Write;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -143,7 +145,7 @@ fn an_occupied_gpu_is_waited_for_then_asked_about_and_without_an_answer_the_job_
         let node = Node::new(source);
         let holder = training(&[]);
         node.occupied(&holder);
-        let flags = ["--wait", "500ms", "--poll", "100ms", "--decision-timeout", "300ms"];
+        let flags = ["--wait", "1s", "--poll", "100ms", "--decision-timeout", "300ms"];
         let answer = node.preflight(&flags, ON_SECOND);
         assert_eq!(answer.code, 1, "{answer:?}");
         let user = String::from_utf8(Command::new("id").arg("-un").output().unwrap().stdout).unwrap();
@@ -153,7 +155,7 @@ fn an_occupied_gpu_is_waited_for_then_asked_about_and_without_an_answer_the_job_
             user.trim()
         );
         let lines: Vec<&str> = answer.stdout.lines().collect();
-        assert!(lines[0].starts_with(&format!("waiting 0 s of 0 s: {held}")), "{answer:?}");
+        assert!(lines[0].starts_with(&format!("waiting 0 s of 1 s: {held}")), "{answer:?}");
         assert!(lines[0].contains("UTC holds 2.1 GB"), "{answer:?}");
         assert!(lines[1].starts_with(&format!("WARNING demo opened gpu_busy: {held}")), "{answer:?}");
         assert_eq!(lines.last(), Some(&"Stop Job: no answer within 0 s"));
@@ -255,336 +257,12 @@ fn a_gpu_that_is_freed_in_the_middle_of_the_wait_or_of_the_question_needs_no_ans
         assert_eq!(asking.ends(), 0, "{said}");
         assert!(said.lines().filter(|line| line.starts_with("waiting")).count() <= 3, "{said}");
         let alerts = node.alerts();
-        match wait {
-            LONG => assert!(alerts.is_empty() && node.questions().is_empty(), "{alerts:?}"),
-            _ => {
-                assert!(alerts[1].starts_with("resolved gpu_busy the GPUs are free now"), "{alerts:?}");
-                assert_eq!(node.questions()[0].1["outcome"]["choice"], Value::Null);
-            }
+        if wait == LONG {
+            assert!(alerts.is_empty() && node.questions().is_empty(), "{alerts:?}");
+        } else {
+            assert!(alerts[1].starts_with("resolved gpu_busy the GPUs are free now"), "{alerts:?}");
+            assert_eq!(node.questions()[0].1["outcome"]["choice"], Value::Null);
         }
-    }
-}
-
-/// An occupied GPU, and a preflight that asks at once and for long.
-fn asked(node: &Node) -> (Process, Asking<'_>) {
-    let holder = training(&[]);
-    node.occupied(&holder);
-    let asking = node.start(&["--wait", "0", "--poll", "100ms", "--decision-timeout", LONG], ON_SECOND);
-    (holder, asking)
-}
-
-#[test]
-fn an_answer_comes_from_respond_by_id_or_run_or_from_a_file() {
-    let table: &[(&str, &str, i32, &str)] = &[
-        ("id", "stop", 1, "Stop Job"),
-        ("id", "Continue Anyway", 0, "Continue Anyway"),
-        ("run", "c", 0, "Continue Anyway"),
-        ("run", "STOP", 1, "Stop Job"),
-        ("file", "Stop Job\n", 1, "Stop Job"),
-        ("file", "\n continue anyway", 0, "Continue Anyway"),
-    ];
-    for (way, choice, code, meant) in table {
-        let node = Node::new(NVML);
-        let (_holder, asking) = asked(&node);
-        let alert = asking.alert();
-        match *way {
-            "file" => {
-                let [(path, _)] = node.questions().try_into().unwrap();
-                std::fs::File::create(path.with_extension("response"))
-                    .unwrap()
-                    .write_all(choice.as_bytes())
-                    .unwrap();
-            }
-            way => {
-                let answer = node.respond(if way == "id" { &alert } else { "demo" }, choice);
-                let expected = (0, format!("demo: {meant}\n"), String::new());
-                assert_eq!((answer.code, answer.stdout, answer.stderr), expected, "{way}");
-            }
-        }
-        asking.says(&format!("{meant}: an operator's answer"));
-        assert_eq!(asking.ends(), *code, "{way}");
-        let alerts = node.alerts();
-        assert!(
-            alerts[1].starts_with(&format!("resolved gpu_busy {meant}: an operator's answer")),
-            "{alerts:?}"
-        );
-        // The same once more is what it was; another one comes too late.
-        let again = node.respond(&alert, meant);
-        assert_eq!(again.code, 0, "{again:?}");
-        assert!(again.stdout.contains(&format!(": {meant} (an operator's answer)")), "{again:?}");
-        let other = if *meant == "Stop Job" { "continue" } else { "stop" };
-        let late = node.respond("demo", other);
-        assert_eq!((late.code, late.stdout.as_str()), (3, ""));
-        assert!(late.stderr.contains("was answered at 20") && late.stderr.contains(meant), "{late:?}");
-    }
-}
-
-/// Runs a command line on a terminal of its own; what is typed there is written to its input.
-fn on_terminal<'n>(node: &'n Node, line: &str) -> Asking<'n> {
-    let mut script = Command::new("script");
-    script.args(["-qefc", line, "/dev/null"]).current_dir(node.0.scene.path("")).stdin(Stdio::piped());
-    script.env_clear().env("HOME", node.0.scene.path("")).env("SHELL", "/bin/sh");
-    node.equip(&mut script);
-    node.begin(&mut script)
-}
-
-#[test]
-fn an_answer_is_typed_on_the_terminal_and_a_line_that_is_written_over_says_what_is_waited_for() {
-    for (typed, code, meant) in [("c\n", 0, "Continue Anyway"), ("what?\nstop job\n", 1, "Stop Job")] {
-        let node = Node::new(NVML);
-        let holder = training(&[]);
-        node.occupied(&holder);
-        let line = format!(
-            "'{BINARY}' preflight --name demo --wait 300ms --poll 100ms --decision-timeout {LONG} -- {}",
-            ON_SECOND.join(" ")
-        );
-        let mut asking = on_terminal(&node, &line);
-        asking.says("type c to continue anyway or s to stop the job, then Enter; without an answer within 5 min: Stop Job");
-        asking.child.stdin.as_mut().unwrap().write_all(typed.as_bytes()).unwrap();
-        asking.says(&format!("{meant}: the terminal"));
-        let said = asking.said();
-        assert_eq!(asking.ends(), code, "{said}");
-        assert!(
-            said.contains("\r\x1b[Kwaiting 0 s of 0 s: GPU 1 (GPU-bbbbbbbb) is busy: process "),
-            "{said}"
-        );
-        assert_eq!(said.matches("then Enter").count(), typed.lines().count(), "{said}");
-    }
-}
-
-#[test]
-fn a_question_in_the_background_of_a_terminal_takes_nothing_that_is_typed_there() {
-    let node = Node::new(NVML);
-    let holder = training(&[]);
-    node.occupied(&holder);
-    let line = format!(
-        "set -m; '{BINARY}' preflight --name demo --wait 0 --poll 100ms --decision-timeout {LONG} -- {} & read typed; echo \"the shell has $typed\"; wait $!; echo \"code $?\"",
-        ON_SECOND.join(" ")
-    );
-    let mut asking = on_terminal(&node, &line);
-    asking.alert();
-    asking.child.stdin.as_mut().unwrap().write_all(b"c\n").unwrap();
-    asking.says("the shell has c");
-    assert_eq!(node.respond("demo", "continue").code, 0);
-    asking.says("code 0");
-}
-
-#[test]
-fn an_answer_that_is_none_of_the_choices_is_refused_with_what_there_is() {
-    let node = Node::new(NVML);
-    let nobody = node.respond("demo", "stop");
-    assert_eq!(nobody.code, 3);
-    assert!(nobody.stderr.contains("no alert asks for an answer in "), "{nobody:?}");
-    let (_holder, asking) = asked(&node);
-    let alert = asking.alert();
-    for (named, choice, said) in [
-        (alert.as_str(), "yes", "offers: Continue Anyway, Stop Job"),
-        (&alert, "", "offers: Continue Anyway, Stop Job"),
-        (&alert[..5], "stop", "(an id needs six digits or more); there are:\n  "),
-        ("ffffffffffff", "stop", "no alert or run 'ffffffffffff' asks for an answer; there are:\n  "),
-        ("other", "stop", "  demo  gpu_busy  since 20"),
-    ] {
-        let answer = node.respond(named, choice);
-        assert_eq!((answer.code, answer.stdout.as_str()), (3, ""), "{named} {choice}");
-        assert!(answer.stderr.contains(said), "{answer:?}");
-    }
-    let [(path, _)] = node.questions().try_into().unwrap();
-    std::fs::File::create(path.with_extension("response")).unwrap().write_all(b"maybe\n").unwrap();
-    asking.says("the answer 'maybe' is none of: Continue Anyway, Stop Job");
-    // What was not understood may be written again.
-    assert_eq!(node.respond(&alert[..6], "stop").code, 0);
-    assert_eq!(asking.ends(), 1);
-}
-
-#[test]
-fn a_question_whose_asker_was_killed_takes_no_answer_and_is_closed_by_the_next_one() {
-    let node = Node::new(NVML);
-    let (_holder, mut asking) = asked(&node);
-    let alert = asking.alert();
-    until("the alert is in the file", || !node.alerts().is_empty());
-    asking.child.kill().unwrap();
-    asking.child.wait().unwrap();
-    let answer = node.respond(&alert, "continue");
-    assert_eq!(answer.code, 3);
-    assert!(answer.stderr.contains("nobody waits for an answer"), "{answer:?}");
-    let flags = ["--wait", "0", "--decision-timeout", "0", "--default", "continue"];
-    assert_eq!(node.preflight(&flags, ON_SECOND).code, 0);
-    let alerts = node.alerts();
-    assert!(alerts[1].starts_with("resolved gpu_busy whoever asked has ended (it was: GPU 1"), "{alerts:?}");
-    let words: Vec<&str> = alerts.iter().map(|alert| alert.split(' ').next().unwrap()).collect();
-    assert_eq!(words, ["opened", "resolved", "opened", "resolved"]);
-    assert!(node.questions().iter().all(|(_, question)| !question["outcome"].is_null()));
-}
-
-#[test]
-fn without_an_answer_the_configured_default_is_taken() {
-    let node = Node::new(NVML);
-    let holder = training(&[]);
-    node.occupied(&holder);
-    node.config("preflight: {wait: 0, decision_timeout: 200ms, default: continue}");
-    let answer = node.preflight(&[], ON_SECOND);
-    assert_eq!(answer.code, 0, "{answer:?}");
-    assert!(answer.stdout.ends_with("Continue Anyway: no answer within 0 s\n"), "{answer:?}");
-    assert_eq!(node.preflight(&["--default", "stop"], ON_SECOND).code, 1);
-    // What is quiet says that it asks, and what came of it.
-    let quiet = node.preflight(&["-q"], ON_SECOND);
-    assert!(quiet.stdout.starts_with("WARNING demo opened gpu_busy: "), "{quiet:?}");
-    node.set(FREE);
-    let quiet = node.preflight(&["-q"], ON_SECOND);
-    assert_eq!((quiet.code, quiet.stdout.as_str()), (0, ""));
-}
-
-#[test]
-fn a_gpu_that_does_not_exist_is_an_error_that_names_what_there_is() {
-    let there = "there are, in the order of CUDA_VISIBLE_DEVICES:\n  0  GPU-bbbbbbbb-0000-0000-0000-000000000000  NVIDIA Fake 80GB at 00000000:01:00.0\n  1  GPU-aaaaaaaa-";
-    let table: &[(&[&str], Environment<'_>, &str)] = &[
-        (
-            &["CUDA_VISIBLE_DEVICES=0,2", "x"],
-            &[],
-            "CUDA_VISIBLE_DEVICES of the command names 2, and there is no such GPU here",
-        ),
-        (&["env", "CUDA_VISIBLE_DEVICES=GPU-c", "x"], &[], "names GPU-c, and there is no such GPU here"),
-        (&["x"], &[("CUDA_VISIBLE_DEVICES", "7")], "CUDA_VISIBLE_DEVICES of the environment names 7"),
-    ];
-    for source in [NVML, SMI] {
-        let node = Node::new(source);
-        for (command, environment, said) in table {
-            let answer: Answer =
-                node.command(&[], command).envs(environment.iter().copied()).output().unwrap().into();
-            assert_eq!((answer.code, answer.stdout.as_str()), (3, ""), "{command:?}");
-            assert!(answer.stderr.contains(said) && answer.stderr.contains(there), "{answer:?}");
-        }
-        let answer = node.preflight(&[], &["CUDA_VISIBLE_DEVICES=GPU-", "x"]);
-        assert_eq!(answer.code, 3);
-        assert!(answer.stderr.contains(&format!("several begin: {FIRST}, {SECOND}")), "{answer:?}");
-        let answer = node.preflight(&["--gpus", "1,5"], &["x"]);
-        assert!(answer.code == 3 && answer.stderr.contains("--gpus names 5"), "{answer:?}");
-        assert!(!node.0.scene.path(".trainguard").exists(), "nothing was asked, so nothing is kept");
-    }
-}
-
-#[test]
-fn the_gpus_are_those_of_the_command_as_a_real_shell_reads_it() {
-    // Each really prints the variable that its program is started with.
-    let print = "printenv CUDA_VISIBLE_DEVICES";
-    let second = format!("CUDA_VISIBLE_DEVICES={SECOND}");
-    let shell = |script: String| vec!["sh".to_owned(), "-c".to_owned(), script];
-    let words = |line: String| line.split(' ').map(str::to_owned).collect::<Vec<_>>();
-    let commands = [
-        words(format!("env {second} {print}")),
-        words(format!("nice -n 1 env -u A -i {second} /usr/bin/{print}")),
-        words(format!("timeout -k 5 60 env -- {second} {print}")),
-        shell(format!("export {second}; {print}")),
-        shell(format!("A={SECOND}; export CUDA_VISIBLE_DEVICES=\"$A\"\n{print} # {FIRST}")),
-        shell(format!("{second} sh -c '{print}' 2>&1 | cat")),
-        shell(format!("cd / && if true; then {second} exec {print}; fi")),
-        shell(format!("export CUDA_VISIBLE_DEVICES=${{NOT_SET:-{SECOND}}}; {print}")),
-        shell(format!("A={FIRST}; env A={FIRST} {second} sh -c '{print}'")),
-    ];
-    let node = Node::new(NVML);
-    for command in commands {
-        let words: Vec<&str> = command.iter().map(String::as_str).collect();
-        let mut real = Command::new(words[0]);
-        let printed = real.args(&words[1..]).env_remove("NOT_SET").stdin(Stdio::null()).output().unwrap();
-        assert_eq!(String::from_utf8(printed.stdout).unwrap().trim(), SECOND, "{command:?}");
-        let answer = node.preflight(&[], &words);
-        let free = "free: GPU 1 (GPU-bbbbbbbb) (CUDA_VISIBLE_DEVICES of the command)\n";
-        assert_eq!((answer.code, answer.stdout.as_str()), (0, free), "{command:?}");
-    }
-}
-
-#[test]
-fn numbers_count_along_the_bus_and_what_the_command_does_not_say_the_surroundings_do() {
-    let (first, second) = ("GPU 0 (GPU-aaaaaaaa)", "GPU 1 (GPU-bbbbbbbb)");
-    let (both, bus) = (format!("{first}, {second}"), format!("{second}, {first}"));
-    let table: &[(Environment<'_>, &[&str], &[&str], &str, &str)] = &[
-        // The second card is the first on the bus.
-        (&[("CUDA_VISIBLE_DEVICES", "0")], &[], &["x"], second, "CUDA_VISIBLE_DEVICES of the environment"),
-        (
-            &[("CUDA_VISIBLE_DEVICES", "0,1,-1,7")],
-            &[],
-            &["x"],
-            &bus,
-            "CUDA_VISIBLE_DEVICES of the environment",
-        ),
-        (&[("CUDA_VISIBLE_DEVICES", "0")], &["--gpus", "0"], &["x"], first, "--gpus"),
-        (&[("SLURM_JOB_GPUS", "1")], &[], &["x"], first, "Slurm's SLURM_JOB_GPUS"),
-        // In a job that sees its own alone, the node's numbers are those of none.
-        (&[("SLURM_STEP_GPUS", "4-5")], &[], &["x"], &both, "Slurm's SLURM_STEP_GPUS"),
-        (&[], &[], &["x"], &both, "all of the machine: CUDA_VISIBLE_DEVICES is not set"),
-        (
-            &[("CUDA_VISIBLE_DEVICES", "0")],
-            &[],
-            &["env", "-u", "CUDA_VISIBLE_DEVICES", "x"],
-            &both,
-            "all of the machine: the command unsets CUDA_VISIBLE_DEVICES",
-        ),
-    ];
-    let node = Node::new(NVML);
-    for (environment, flags, command, gpus, said) in table {
-        let answer: Answer =
-            node.command(flags, command).envs(environment.iter().copied()).output().unwrap().into();
-        assert_eq!((answer.code, answer.stdout), (0, format!("free: {gpus} ({said})\n")), "{environment:?}");
-    }
-}
-
-#[test]
-fn an_instance_of_a_divided_card_is_looked_at_by_itself() {
-    let node = Node::new(NVML);
-    let holder = training(&[]);
-    let command = ["CUDA_VISIBLE_DEVICES=MIG-cccc", "python"];
-    let flags = ["--wait", "0", "--decision-timeout", "0"];
-    node.set(&format!("scene mig\n1 0 70000 {}:60000\n2 0 100\n", holder.pid()));
-    let answer = node.preflight(&flags, &command);
-    let free = "free: GPU 1 (MIG-cccccccc) (CUDA_VISIBLE_DEVICES of the command)\n";
-    assert_eq!((answer.code, answer.stdout.as_str()), (0, free), "its neighbours hold the rest: {answer:?}");
-    node.set(&format!("scene mig\n1 0 70000\n2 0 3000 {}:2048\n", holder.pid()));
-    let answer = node.preflight(&flags, &command);
-    assert_eq!(answer.code, 1);
-    assert!(answer.stdout.contains("GPU 1 (MIG-cccccccc) is busy: process "), "{answer:?}");
-    let answer = node.preflight(&flags, &["CUDA_VISIBLE_DEVICES=MIG-d", "python"]);
-    assert!(answer.code == 3 && answer.stderr.contains("\n     MIG-cccccccc-0000"), "{answer:?}");
-}
-
-#[test]
-fn a_command_that_wants_no_gpu_asks_no_driver() {
-    let node = Node::new(NVML);
-    for devices in ["", "-1", "-1,0", "NoDevFiles"] {
-        let answer = node.preflight(&[], &[&format!("CUDA_VISIBLE_DEVICES={devices}"), "python"]);
-        let line = "the command uses no GPU: its CUDA_VISIBLE_DEVICES names none\n";
-        assert_eq!((answer.code, answer.stdout.as_str()), (0, line));
-    }
-    assert_eq!(node.looks(), 0);
-}
-
-#[test]
-fn a_machine_without_gpus_is_fine_unless_one_is_asked_for() {
-    let mut node = Node::new(NVML);
-    node.set("scene none\n");
-    let none = "there is no GPU on this machine, and the command asks for none\n";
-    let answer = node.preflight(&[], &["python"]);
-    assert_eq!((answer.code, answer.stdout.as_str()), (0, none), "{answer:?}");
-    let answer = node.preflight(&[], &["CUDA_VISIBLE_DEVICES=0", "python"]);
-    assert!(
-        answer.code == 3 && answer.stderr.contains("names 0, and there is no such GPU here"),
-        "{answer:?}"
-    );
-    for scene in ["not_loaded", "mismatch", "unknown"] {
-        node.set(&format!("scene {scene}\n"));
-        let answer = node.preflight(&[], &["python"]);
-        assert_eq!(answer.code, 3, "{scene}");
-        assert!(answer.stderr.contains("the GPUs could not be looked at: NVML"), "{answer:?}");
-    }
-    // No library at all.
-    std::fs::remove_file(node.0.scene.path("lib/libnvidia-ml.so.1")).unwrap();
-    std::fs::remove_file(node.0.scene.path("bin/nvidia-smi")).unwrap();
-    node.0.gpu = "source: auto".to_owned();
-    node.config("");
-    if !std::path::Path::new("/dev/nvidiactl").exists() && !std::path::Path::new("/dev/dxg").exists() {
-        let answer = node.preflight(&[], &["python"]);
-        assert_eq!((answer.code, answer.stdout.as_str()), (0, none), "{answer:?}");
-        let answer = node.preflight(&[], &["CUDA_VISIBLE_DEVICES=0", "python"]);
-        assert!(answer.code == 3 && answer.stderr.contains("no GPU answers on this machine"), "{answer:?}");
     }
 }
 
@@ -633,8 +311,8 @@ fn a_driver_that_hangs_in_the_middle_of_the_wait_is_asked_again_and_one_that_sta
 #[test]
 fn a_secret_on_the_command_line_of_whoever_holds_the_gpu_is_not_told() {
     let node = Node::new(NVML);
-    let mut holder = Command::new("sh");
-    holder.args(["-c", "sleep 600; :", "sh", "--api-key=abcdefghijklmnop"]).stdin(Stdio::null());
+    let mut holder = Command::new("/usr/bin/python3");
+    holder.args(["-c", "input()", "--api-key=abcdefghijklmnop"]).stdin(Stdio::piped());
     let holder = Process(holder.spawn().unwrap());
     node.occupied(&holder);
     let answer = node.preflight(&["--wait", "0", "--decision-timeout", "0"], ON_SECOND);

@@ -56,7 +56,10 @@ pub(super) fn ask(
     desk.close_left_behind()?;
     let mut question = desk.question(busy);
     desk.run.keep_question(&question)?;
-    desk.tell(&question.alert, true)?;
+    desk.add(&question.alert)?;
+    let told = text::alert(desk.out, &question.alert).and_then(|()| desk.out.flush());
+    told.map_err(Error::io("write to", Path::new("standard output")))?;
+    desk.deliver(Some(&question.alert));
     let terminal = Terminal::new(preflight.attended);
     if terminal.listens() {
         let timeout = span(settings.decision_timeout.as_secs_f64());
@@ -73,7 +76,13 @@ pub(super) fn ask(
         Outcome::Decided(decision) | Outcome::Undecided(decision) => Some(word(decision).to_owned()),
         Outcome::Free | Outcome::NoGpu => None,
     };
-    desk.close(&mut question, choice, &by)?;
+    let what = choice.as_deref().map_or_else(|| by.clone(), |choice| format!("{choice}: {by}"));
+    let resolved = desk.close(&mut question, choice, &by, &what)?;
+    let shown = !preflight.common.quiet;
+    if shown {
+        line(desk.out, &what)?;
+    }
+    desk.deliver(Some(&resolved).filter(|_| shown));
     Ok(outcome)
 }
 
@@ -187,13 +196,10 @@ impl Desk<'_, '_> {
         Ok(None)
     }
 
-    /// Notes what a question came to and tells that it is over.
-    fn close(&mut self, question: &mut Question, choice: Option<String>, by: &str) -> Result<()> {
+    /// Notes what a question came to. The alert of its end is durable first: its id is the question's,
+    /// so that whoever is killed in between and whoever closes it then tell it once.
+    fn close(&self, question: &mut Question, choice: Option<String>, by: &str, what: &str) -> Result<Alert> {
         let now = (self.preflight.clocks)().wall();
-        let what = choice.as_deref().map_or_else(|| by.to_owned(), |choice| format!("{choice}: {by}"));
-        question.outcome = Some(questions::Outcome { at: now, choice, by: by.to_owned() });
-        let run = RunDirectory::open(&self.keep.store, &question.alert.run)?;
-        run.keep_question(question)?;
         let asked = &question.alert;
         let resolved = Alert {
             id: alert::id(&[&asked.run, NAME, BUSY, &asked.id, Transition::Resolved.word()]),
@@ -204,42 +210,42 @@ impl Desk<'_, '_> {
             respond: String::new(),
             ..asked.clone()
         };
-        let is_ours = asked.run == self.preflight.name;
-        self.tell(&resolved, false)?;
-        if is_ours { line(self.out, &what) } else { Ok(()) }
+        self.add(&resolved)?;
+        let run = RunDirectory::open(&self.keep.store, &asked.run)?;
+        question.outcome = Some(questions::Outcome { at: now, choice, by: by.to_owned() });
+        run.keep_question(question)?;
+        Ok(resolved)
     }
 
     /// Questions that nobody waits for any more: their askers were killed.
-    fn close_left_behind(&mut self) -> Result<()> {
+    fn close_left_behind(&self) -> Result<()> {
         let now = (self.preflight.clocks)().wall();
         let (questions, _) = questions::all(&self.keep.store)?;
+        let ended = "whoever asked has ended";
         for mut question in questions {
             if question.outcome.is_none() && question.asker(now) == Asker::Gone {
-                self.close(&mut question, None, "whoever asked has ended")?;
+                self.close(&mut question, None, ended, ended)?;
             }
         }
         Ok(())
     }
 
-    /// Into the outbox and to the channels. A question stands on the terminal whatever is routed
-    /// there: somebody waits before it.
-    fn tell(&mut self, alert: &Alert, asks: bool) -> Result<()> {
+    fn add(&self, alert: &Alert) -> Result<()> {
+        self.keep.outbox.add(alert, route(self.preflight.config, alert.severity), ANY_MODE)
+    }
+
+    /// Serves the channels; `printed` stands on the terminal already. What a channel refuses is tried
+    /// again by whoever comes next.
+    fn deliver(&mut self, printed: Option<&Alert>) {
         let Keep { store, outbox } = self.keep;
-        outbox.add(alert, route(self.preflight.config, alert.severity), ANY_MODE)?;
-        let mut shown = BTreeSet::from([alert.id.clone()]);
-        if asks {
-            let told = text::alert(self.out, alert).and_then(|()| self.out.flush());
-            told.map_err(Error::io("write to", Path::new("standard output")))?;
-        } else if self.preflight.common.quiet {
-            shown.clear();
-        }
+        let now = (self.preflight.clocks)().wall();
+        let shown: BTreeSet<String> = printed.iter().map(|alert| alert.id.clone()).collect();
         let mut channels = channels(store, self.out, shown);
-        let troubles = outbox.drain(&mut channels, alert.time).unwrap_or_else(|error| vec![chain(&error)]);
+        let troubles = outbox.drain(&mut channels, now).unwrap_or_else(|error| vec![chain(&error)]);
         let mut stderr = io::stderr().lock();
         for trouble in troubles {
             drop(writeln!(stderr, "trainguard: {}", text::one_line(&trouble)));
         }
-        Ok(())
     }
 }
 

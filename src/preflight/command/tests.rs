@@ -1,3 +1,4 @@
+use crate::config::GpuName;
 use crate::preflight::request::{List, Request, Source, Why};
 use proptest::prelude::*;
 use std::ffi::OsString;
@@ -127,6 +128,19 @@ fn without_a_word_of_the_command_the_environment_says_and_then_slurm() {
     let ordinal = Request::Lists(vec![list("0", false)], Source::Slurm("GPU_DEVICE_ORDINAL"));
     assert_eq!(asked(python, &slurm[2..]), ordinal);
     assert_eq!(asked(python, &[]), Request::All(Why::NothingSaid));
+}
+
+#[test]
+fn what_the_config_says_of_the_run_comes_behind_the_environment_and_before_slurm() {
+    let names = [GpuName::Index(3)];
+    let python = ["python".to_owned()];
+    let with = |environment: &'static str| {
+        let env = move |name: &str| (name == environment).then(|| OsString::from("0"));
+        Request::of(&python, &env, &names)
+    };
+    assert_eq!(with("SLURM_JOB_GPUS"), Request::Named(names.to_vec(), Source::Config));
+    let environment = Request::Lists(vec![list("0", false)], Source::Environment);
+    assert_eq!(with("CUDA_VISIBLE_DEVICES"), environment);
 }
 
 proptest! {
