@@ -15,6 +15,7 @@
 //! * [`decide`] compares opinions with what is open and says what is new, worse or over.
 //! * [`persist`] keeps state: whole files, synced and renamed, under locks.
 //! * [`deliver`] tells people and programs: outbox, channels, health file, reports.
+//! * [`launch`] starts a training so that nothing of it hangs on whoever started it.
 //! * [`redact`] takes secrets out of what leaves the machine.
 //! * [`commands`] strings the stages together, one file per subcommand.
 //!
@@ -30,6 +31,7 @@ pub mod deliver;
 pub mod error;
 pub mod finding;
 pub mod judge;
+pub mod launch;
 pub mod metrics;
 pub mod observe;
 pub mod persist;

@@ -63,6 +63,9 @@ fn describe(config: &Config, worst: &mut Severity) -> String {
     }
     say("state", directory_to_write(&config.state_dir));
     say("health file", file_to_write(&config.health_file));
+    if let Some(file) = &config.prometheus_textfile {
+        say("text file", file_to_write(file));
+    }
     say("terminal", well(if config.channels.terminal { "on" } else { "off" }));
     match &config.channels.file {
         Some(file) => say("alert file", file_to_write(file)),
@@ -130,6 +133,9 @@ fn surroundings(run: &Run) -> Vec<(&'static str, Remark)> {
         Some(ProcessSpec::PidFile(file)) => remarks.push(("  process", exists("pid file", file))),
         Some(ProcessSpec::Match(regex)) => {
             remarks.push(("  process", well(format!("command line matches {regex}"))));
+        }
+        Some(ProcessSpec::Launched(process)) => {
+            remarks.push(("  process", well(format!("launched as pid {}", process.pid))));
         }
         None => remarks.push(("  process", well("not named: only the log tells whether it lives"))),
     }

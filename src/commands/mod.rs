@@ -5,6 +5,8 @@ pub mod check;
 pub mod done;
 pub mod explain;
 pub mod history;
+pub mod launch;
+pub(crate) mod launched;
 pub mod metrics;
 pub mod patrol;
 pub mod preflight;
@@ -33,6 +35,7 @@ pub fn run(cli: &Cli, clocks: &dyn Fn() -> Clock, out: &mut dyn Write) -> Result
     let clock = &clocks();
     match &cli.command {
         Command::Patrol(args) => patrol::run(args, common, clock, out),
+        Command::Launch(args) => launch::run(args, common, clock, out),
         Command::Ack(args) => ack::run(args, common, clock, out).map(|()| 0),
         Command::Done(args) => done::run(args, common, clock, out).map(|()| 0),
         Command::Explain(args) => explain::run(args, common, clock, out).map(|()| 0),

@@ -8,8 +8,8 @@ use super::files::{self, Found};
 use super::locate::Aim;
 use super::section::Section;
 use super::{
-    Config, HEALTH_FILE, STATE_DIR, alerting, diagnose, gpu, history, judge, metrics, paths, playbook,
-    preflight, raw, runs, thresholds,
+    Config, HEALTH_FILE, STATE_DIR, alerting, diagnose, exposure, gpu, history, judge, metrics, paths,
+    playbook, preflight, raw, runs, thresholds,
 };
 use crate::error::{Error, Result};
 use std::fmt::Write;
@@ -107,17 +107,27 @@ pub fn load(args: &LoadArgs<'_>) -> Result<Config> {
         Some(path) => Some(flag_path(args, "--health-file", path)?),
         None => merged.path("health_file", merged.raw.health_file.as_ref())?,
     };
+    // A bare log's health file knows that log alone, and the text file says what the health file does.
+    let own_health = single.is_some() && health_file.is_none();
+    let mut prometheus_textfile =
+        exposure::textfile(&merged.top("prometheus_textfile"), merged.raw.prometheus_textfile.as_ref())?;
+    if own_health && prometheus_textfile.take().is_some() {
+        notes.push(
+            "prometheus_textfile is not written for a bare --log, whose health file is its own: name one with --health-file or `health_file:`"
+                .to_owned(),
+        );
+    }
     let with_state = args.state_dir.is_some() || single.is_some();
     let health_file =
         health_file.unwrap_or_else(|| if with_state { &state_dir } else { &base }.join(HEALTH_FILE));
     let Merged { raw, .. } = &merged;
+    let playbook = playbook::playbook(&merged.at("playbook"), raw.playbook.as_ref())?;
     let flags = flags(args, &found.documents, &state_dir);
     let config = Config {
         training: thresholds::training(&merged.at("training"), raw.training.as_ref(), &mut notes)?,
         patrol: thresholds::patrol(&merged.at("patrol"), raw.patrol.as_ref())?,
         gpu: gpu::gpu(&merged.at("gpu"), raw.gpu.as_ref())?,
         preflight: preflight::preflight(&merged.at("preflight"), raw.preflight.as_ref())?,
-        playbook: playbook::playbook(&merged.at("playbook"), raw.playbook.as_ref())?,
         channels: alerting::channels(&merged.at("channels"), raw.channels.as_ref(), &state_dir, &mut notes)?,
         history: history::history(&merged.at("history"), raw.history.as_ref())?,
         aliases: metrics::aliases(&merged.at("metrics"), raw.metrics.as_ref())?,
@@ -125,12 +135,15 @@ pub fn load(args: &LoadArgs<'_>) -> Result<Config> {
         routing: alerting::routing(&merged.at("severity_routing"), raw.severity_routing.as_ref())?,
         runs: match single {
             Some(single) => vec![single.run],
-            None => runs::runs(&merged.at("runs"), raw.runs.as_deref(), &mut notes)?,
+            None => runs::runs(&merged.at("runs"), raw.runs.as_deref(), &playbook, &mut notes)?,
         },
+        playbook,
         flags,
         files: found.documents.iter().map(|document| document.path.clone()).collect(),
+        base,
         state_dir,
         health_file,
+        prometheus_textfile,
         notes: Vec::new(),
         trusted,
     };
@@ -185,6 +198,7 @@ impl<'a> Merged<'a> {
         let written = [
             ("health_file", Some(&config.health_file), self.raw.health_file.is_some()),
             ("path", config.channels.file.as_ref(), alert_path),
+            ("prometheus_textfile", config.prometheus_textfile.as_ref(), true),
         ];
         for (key, path, in_file) in written {
             let Some(path) = path else { continue };

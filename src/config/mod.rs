@@ -3,6 +3,7 @@
 //! [`load`](fn@load) finds the files, `raw` mirrors them, one file per section checks the values, and every
 //! mistake ends as `file:line:column` with its source line and what to do next.
 
+pub mod actions;
 mod alerting;
 mod audit;
 mod bare;
@@ -10,6 +11,7 @@ mod diagnose;
 mod document;
 pub mod duration;
 mod expand;
+mod exposure;
 mod files;
 mod gpu;
 mod history;
@@ -28,6 +30,7 @@ mod tests;
 mod thresholds;
 pub mod trust;
 
+pub use actions::{Action, Actions};
 pub use alerting::CHANNELS;
 pub use bare::BareLog;
 pub(crate) use diagnose::nearest;
@@ -36,7 +39,7 @@ pub use gpu::{Gpu, GpuName, GpuSource};
 pub use history::History;
 pub use judge::Judge;
 pub use load::{EXAMPLE, LoadArgs, load};
-pub use paths::{is_glob, log_directory};
+pub use paths::{absolute, is_glob, log_directory};
 pub use preflight::{Decision, Preflight};
 pub use runs::{compile, name_fault};
 
@@ -44,6 +47,7 @@ use crate::error::{Error, Result};
 
 use crate::finding::Severity;
 use crate::metrics::names::Aliases;
+use crate::observe::process::Identity;
 use crate::playbook::Catalogue;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -93,10 +97,14 @@ pub struct Config {
     pub judge: Option<Judge>,
     /// The runs under guard, in the order of the file.
     pub runs: Vec<Run>,
+    /// What state, health file and the logs of launched runs are in by default.
+    pub base: PathBuf,
     /// Where state is kept.
     pub state_dir: PathBuf,
     /// The health file.
     pub health_file: PathBuf,
+    /// What node_exporter's textfile collector reads; written beside the health file and from it.
+    pub prometheus_textfile: Option<PathBuf>,
     /// Things the verdict must say once: keys that are not in effect in this version, a config that others can write.
     pub notes: Vec<String>,
     /// Whether commands may be run and signals sent on this config's word.
@@ -140,7 +148,7 @@ pub struct Training {
     /// Steps of the attended first phase.
     pub phase1_steps: u64,
     /// What a non-finite loss leads to.
-    pub loss_nan_action: NanAction,
+    pub loss_nan_action: Setting<NanAction>,
     /// Gradient norm; judged by it only where the user set it.
     pub gradient_norm_max: Setting<f64>,
     /// Training loss that is never to be exceeded for long; `None` judges the run by itself alone.
@@ -211,6 +219,8 @@ pub struct Run {
     pub gpus: Vec<GpuName>,
     /// The kind of its work, where the user says so.
     pub profile: Option<Profile>,
+    /// What is done about which finding.
+    pub actions: Actions,
 }
 
 /// `runs[].profile`: a kind of work.
@@ -247,6 +257,8 @@ pub enum ProcessSpec {
     PidFile(PathBuf),
     /// A regex on the command line; checked to compile.
     Match(String),
+    /// The very process that `launch` started and recorded.
+    Launched(Identity),
 }
 
 /// `runs[].checkpoints`.

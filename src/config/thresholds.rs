@@ -82,18 +82,14 @@ pub(super) fn training(
         None => NanAction::Stop,
         Some(text) => {
             let word = at.text("loss_nan_action", text)?;
-            let action = match word.as_str() {
+            match word.as_str() {
                 "stop" => NanAction::Stop,
                 "pause" => NanAction::Pause,
                 "alert" => NanAction::Alert,
                 _ => {
                     return Err(at.wrong_word("loss_nan_action", &word, &["stop", "pause", "alert"]));
                 }
-            };
-            if action != NanAction::Stop {
-                notes.push(super::not_in_effect(&at.name("loss_nan_action")));
             }
-            action
         }
     };
     let norm = at.number("gradient_norm_max", raw.gradient_norm_max.as_ref(), NORM)?;
@@ -104,7 +100,7 @@ pub(super) fn training(
         |key, raw: &Option<_>, default, range| later(at, key, raw.as_ref(), (default, range), notes);
     Ok(Training {
         phase1_steps: number("phase1_steps", &raw.phase1_steps, PHASE1_STEPS, STEPS)?.value as u64,
-        loss_nan_action,
+        loss_nan_action: Setting { value: loss_nan_action, by_user: raw.loss_nan_action.is_some() },
         gradient_norm_max: Setting {
             value: norm.unwrap_or(GRADIENT_NORM_MAX),
             by_user: raw.gradient_norm_max.is_some(),

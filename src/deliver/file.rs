@@ -3,9 +3,9 @@
 //! The line is made from the outbox entry alone, and is not appended when the file's tail holds
 //! it: a patrol that was killed between writing and noting it does not tell it twice.
 
-use super::Channel;
-use super::outbox::{Destination, Entry};
+use super::outbox::Entry;
 use super::text::one_line;
+use super::{Channel, Message, Outcome};
 use crate::persist::step;
 use crate::persist::store::Store;
 use rustix::fs::{Mode, OFlags};
@@ -13,6 +13,7 @@ use std::fs::{File, Permissions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::time::Duration;
 
 /// Its name in the config.
 pub const NAME: &str = "file";
@@ -35,16 +36,24 @@ impl<'a> AlertFile<'a> {
 }
 
 impl Channel for AlertFile<'_> {
-    fn name(&self) -> &'static str {
+    fn name(&self) -> &str {
         NAME
     }
 
-    fn send(&mut self, entry: &Entry, to: &Destination) -> Result<(), String> {
-        let path = to.path.as_deref().ok_or("the outbox entry names no file")?;
-        let line = line(entry);
-        self.store
-            .with_reserve(|| append(path, &line, entry.mode))
-            .map_err(|error| format!("cannot write {}: {error}", path.display()))
+    fn send(&mut self, message: &Message<'_>, _limit: Duration) -> Outcome {
+        let Some(path) = message.to.path.as_deref() else {
+            return Outcome::Retry { why: "the outbox entry names no file".to_owned(), after: None };
+        };
+        for entry in &message.entries {
+            let line = line(entry);
+            if let Err(error) = self.store.with_reserve(|| append(path, &line, entry.mode)) {
+                return Outcome::Retry {
+                    why: format!("cannot write {}: {error}", path.display()),
+                    after: None,
+                };
+            }
+        }
+        Outcome::Taken
     }
 }
 

@@ -1,11 +1,10 @@
 //! The terminal channel: alerts on standard output, for whoever reads cron's mail.
 
-use super::Channel;
-use super::outbox::{Destination, Entry};
-use super::text;
+use super::{Channel, Message, Outcome, text};
 use crate::persist::step;
 use std::collections::BTreeSet;
 use std::io::Write;
+use std::time::Duration;
 
 /// Its name in the config.
 pub const NAME: &str = "terminal";
@@ -24,17 +23,19 @@ impl<'a> Terminal<'a> {
 }
 
 impl Channel for Terminal<'_> {
-    fn name(&self) -> &'static str {
+    fn name(&self) -> &str {
         NAME
     }
 
-    fn send(&mut self, entry: &Entry, _to: &Destination) -> Result<(), String> {
-        if self.shown.contains(&entry.alert.id) {
-            return Ok(());
+    fn send(&mut self, message: &Message<'_>, _limit: Duration) -> Outcome {
+        for entry in message.entries.iter().filter(|entry| !self.shown.contains(&entry.alert.id)) {
+            step("tell the terminal");
+            // Where nobody reads any more it is owed, and the next invocation prints it.
+            let written = text::alert(self.out, &entry.alert).and_then(|()| self.out.flush());
+            if let Err(error) = written {
+                return Outcome::Retry { why: error.to_string(), after: None };
+            }
         }
-        step("tell the terminal");
-        // Where nobody reads any more it is owed, and the next invocation prints it.
-        let written = text::alert(self.out, &entry.alert).and_then(|()| self.out.flush());
-        written.map_err(|error| error.to_string())
+        Outcome::Taken
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{Context, Memory, judge, phase};
 use crate::clock::Reading;
-use crate::config::{Channels, Config, Gpu, NanAction, Patrol, ProcessSpec, Run, Setting, Training};
+use crate::config::{Actions, Channels, Config, Gpu, NanAction, Patrol, ProcessSpec, Run, Setting, Training};
 use crate::finding::{Claim, Occurrence, Opinion, Severity, Subject};
 use crate::metrics::{Metric, Row};
 use crate::observe::checkpoint::{Checkpoint, CheckpointFacts};
@@ -48,6 +48,7 @@ impl Scene {
                 done_when: None,
                 gpus: Vec::new(),
                 profile: None,
+                actions: Actions::default(),
             },
             look: look(wall),
             memory: Memory::default(),
@@ -310,6 +311,7 @@ fn look(wall: DateTime<Utc>) -> Look {
             ..LogFacts::default()
         }),
         digest: DigestFacts::default(),
+        launched: None,
         process: Observation::Absent,
         disks: Vec::new(),
         memory: Observation::Absent,
@@ -329,7 +331,7 @@ fn config() -> Config {
         files: Vec::new(),
         training: Training {
             phase1_steps: 1000,
-            loss_nan_action: NanAction::Alert,
+            loss_nan_action: Setting { value: NanAction::Stop, by_user: false },
             gradient_norm_max: Setting { value: 100.0, by_user: false },
             loss_max: None,
             gpu_util_min: 0.5,
@@ -351,8 +353,10 @@ fn config() -> Config {
         judge: None,
         routing: std::collections::BTreeMap::new(),
         runs: Vec::new(),
+        base: "/runs".into(),
         state_dir: "/state".into(),
         health_file: "/state/agent_health.yaml".into(),
+        prometheus_textfile: None,
         notes: Vec::new(),
         trusted: true,
     }

@@ -146,11 +146,6 @@ pub fn as_script(command: &[String]) -> Option<String> {
     }
 }
 
-/// The first word of a command that is no assignment.
-pub fn program(command: &[String]) -> Option<&String> {
-    command.iter().find(|word| assignment(word).is_none())
-}
-
 fn script(text: &str, mut scope: Scope<'_>, depth: usize, starts: &mut Vec<Start>) {
     let mut script = Script::new(text);
     while let Some(words) = script.next(&scope) {

@@ -7,9 +7,10 @@
 use super::look::{Gpus, Looker};
 use super::terminal::Terminal;
 use super::{Outcome, Preflight, line};
-use crate::commands::round::Keep;
+use crate::commands::round::{DELIVERY_MAX, Keep};
 use crate::config::{self, Decision};
 use crate::decide::alert::{self, Alert, Transition};
+use crate::deliver::outbox::Delivery;
 use crate::deliver::{channels, route, text};
 use crate::error::{Error, Result, chain};
 use crate::finding::{Role, Severity};
@@ -241,9 +242,11 @@ impl Desk<'_, '_> {
         let now = (self.preflight.clocks)().wall();
         let shown: BTreeSet<String> = printed.iter().map(|alert| alert.id.clone()).collect();
         let mut channels = channels(store, self.out, shown);
-        let troubles = outbox.drain(&mut channels, now).unwrap_or_else(|error| vec![chain(&error)]);
+        let drained = outbox.drain(&mut channels, now, Instant::now() + DELIVERY_MAX);
+        let Delivery { troubles, dropped } =
+            drained.unwrap_or_else(|error| Delivery { troubles: vec![chain(&error)], dropped: Vec::new() });
         let mut stderr = io::stderr().lock();
-        for trouble in troubles {
+        for trouble in troubles.into_iter().chain(dropped) {
             drop(writeln!(stderr, "trainguard: {}", text::one_line(&trouble)));
         }
     }

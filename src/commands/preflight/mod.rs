@@ -11,10 +11,10 @@ use crate::clock::Clock;
 use crate::config::{self, Config, Decision, Env, GpuName, GpuSource};
 use crate::error::{Error, Result};
 use crate::judge::say::span;
+use crate::launch::command::{split, stem};
 use crate::observe::gpu;
 use crate::preflight::Request;
 use crate::preflight::request::Source;
-use chrono::{DateTime, Utc};
 use look::{Gpus, Looker, Seen};
 use say::Progress;
 use std::io::Write;
@@ -74,7 +74,10 @@ pub fn run(args: &Args, common: &Common, clocks: &dyn Fn() -> Clock, out: &mut d
     let config = config::load(&super::load_args(common, None)?.without_config())?;
     let name = match &args.name {
         Some(name) => name.clone(),
-        None => name_of(&args.command, clocks().wall()),
+        None => {
+            let (_, command) = split(args.command.clone());
+            format!("{}-{}", stem(&command), clocks().wall().format("%Y%m%d-%H%M%S"))
+        }
     };
     if let Some(fault) = config::name_fault(&name) {
         return Err(Error::Usage(format!("--name '{name}': {fault}")));
@@ -202,46 +205,8 @@ fn named(name: &str) -> Result<GpuName> {
     }
 }
 
-/// The first script's stem, else the program's, and the time.
-fn name_of(command: &[String], now: DateTime<Utc>) -> String {
-    let is_script = |word: &&String| {
-        let ending = Path::new(word).extension().and_then(|ending| ending.to_str());
-        matches!(ending, Some("py" | "sh")) && !word.starts_with('-') && !word.contains('=')
-    };
-    let program = || crate::preflight::command::program(command);
-    let word = command.iter().find(is_script).or_else(program).map_or("run", String::as_str);
-    let stem = Path::new(word).file_stem().unwrap_or_default().to_string_lossy();
-    let plain = |c: char| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '_' };
-    let stem: String = stem.chars().take(60).map(plain).collect();
-    let stem = stem.trim_start_matches(['.', '-']);
-    let stem = if stem.is_empty() { "run" } else { stem };
-    format!("{stem}-{}", now.format("%Y%m%d-%H%M%S"))
-}
-
 fn line(out: &mut dyn Write, text: &str) -> Result<()> {
     writeln!(out, "{text}")
         .and_then(|()| out.flush())
         .map_err(Error::io("write to", Path::new("standard output")))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_run_without_a_name_is_called_after_its_script_and_the_time() {
-        let now = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
-        for (command, stem) in [
-            ("env A=1 python -u src/train.py --config=a.py", "train"),
-            ("./run.sh x.py", "run"),
-            ("A=1 torchrun -m mod", "torchrun"),
-            ("", "run"),
-            (".. x", "run"),
-        ] {
-            let command: Vec<String> = command.split_whitespace().map(str::to_owned).collect();
-            let name = name_of(&command, now);
-            assert_eq!(name, format!("{stem}-20270115-080000"));
-            assert_eq!(config::name_fault(&name), None);
-        }
-    }
 }

@@ -94,6 +94,8 @@ const MISTAKES: &[&str] = &[
     "channels:\n  file: {path: ''}\n",
     "channels:\n  file: {path: t.log}\nruns:\n  - {name: a, log: t.log}\n",
     "health_file: c.yaml\n",
+    "prometheus_textfile: metrics.txt\n",
+    "prometheus_textfile: a.prom\nruns:\n  - {name: a, log: a.prom}\n",
     "severity_routing:\n  info: [flie]\n",
     "severity_routing:\n  info: file\n",
     "severity_routing:\n  ok: [file]\n",

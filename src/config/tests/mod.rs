@@ -1,5 +1,6 @@
 //! Loading, as a user meets it: real files in a directory, the whole message read aloud.
 
+mod actions;
 mod bare_log;
 mod loading;
 mod mistakes;

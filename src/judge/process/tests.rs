@@ -1,4 +1,5 @@
 use super::*;
+use crate::finding::Role;
 use crate::finding::Severity::{Critical, Unknown};
 use crate::judge::scene::Scene;
 use crate::observe::digest::Hits;

@@ -131,11 +131,13 @@ pub fn read(spec: &ProcessSpec, known: Option<&Identity>) -> Observation<Process
         ProcessSpec::Pid(pid) => format!("pid {pid}"),
         ProcessSpec::PidFile(path) => format!("pid file {}", path.display()),
         ProcessSpec::Match(regex) => format!("match /{regex}/"),
+        ProcessSpec::Launched(process) => format!("launched as pid {}", process.pid),
     };
     let found = match spec {
         ProcessSpec::Pid(pid) => by_pid(*pid, known),
         ProcessSpec::PidFile(path) => by_pid_file(path, known),
         ProcessSpec::Match(regex) => by_match(regex, known),
+        ProcessSpec::Launched(process) => by_identity(process),
     };
     match found {
         Ok(found) => Observation::Known(ProcessFacts { how, found }),
@@ -150,7 +152,7 @@ pub fn read(_spec: &ProcessSpec, _known: Option<&Identity>) -> Observation<Proce
 }
 
 #[cfg(target_os = "linux")]
-pub use proc::{boot_id, start_ticks};
+pub use proc::{boot_id, identity, start_ticks};
 #[cfg(target_os = "linux")]
 pub use who::{own_line, who};
 
@@ -175,6 +177,12 @@ pub fn own_line() -> Vec<i32> {
 /// Start time of a living process; never known on a platform without /proc.
 #[cfg(not(target_os = "linux"))]
 pub fn start_ticks(_pid: i32) -> Option<u64> {
+    None
+}
+
+/// Who a process is; never known on a platform without /proc.
+#[cfg(not(target_os = "linux"))]
+pub fn identity(_pid: i32) -> Option<Identity> {
     None
 }
 
@@ -203,6 +211,22 @@ mod search {
                 why: format!("pid {pid} now is {}, another process than the one seen before", stat.name()),
             }),
             _ => proc::life(&stat, &proc::descendants(pid)).map(Found::Process),
+        }
+    }
+
+    pub(super) fn by_identity(process: &Identity) -> Result<Found, String> {
+        let pid = process.pid;
+        let gone = |why| Ok(Found::Gone { pid: Some(pid), why });
+        if process.boot_id != proc::boot_id() {
+            return gone(format!("the machine was started anew since process {pid} was launched"));
+        }
+        match proc::Stat::read(pid)? {
+            None => gone(format!("no process {pid}")),
+            Some(stat) if stat.identity() != *process => {
+                let name = stat.name();
+                gone(format!("pid {pid} now is {name}, another process than the one that was launched"))
+            }
+            Some(stat) => proc::life(&stat, &proc::descendants(pid)).map(Found::Process),
         }
     }
 
@@ -285,7 +309,7 @@ mod search {
     }
 }
 #[cfg(target_os = "linux")]
-use search::{by_match, by_pid, by_pid_file};
+use search::{by_identity, by_match, by_pid, by_pid_file};
 
 #[cfg(test)]
 #[cfg(target_os = "linux")]

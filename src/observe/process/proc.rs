@@ -116,6 +116,11 @@ pub fn start_ticks(pid: i32) -> Option<u64> {
     Stat::read(pid).ok()?.filter(|stat| !matches!(stat.state, 'Z' | 'X' | 'x')).map(|stat| stat.start_ticks)
 }
 
+/// Who a process is, in whatever state: one that has ended and was not reaped keeps its number.
+pub fn identity(pid: i32) -> Option<Identity> {
+    Some(Stat::read(pid).ok()??.identity())
+}
+
 /// When a process started, by the wall clock of now.
 pub(super) fn started(stat: &Stat) -> Result<SystemTime, String> {
     let text =

@@ -2,7 +2,8 @@
 //!
 //! Format: `"schema":"trainguard/question/1"`, a [`Question`]. Whoever asks writes it, durably and
 //! before anybody is told; whoever answers writes `alerts/ID.response` beside it; whoever asked takes
-//! that, and notes here what it came to. The last [`CLOSED_MAX`] answered ones of a run are kept.
+//! that, and notes here what it came to. The last [`CLOSED_MAX`] answered
+//! ones of the state directory are kept: most runs have a name of their own.
 
 use super::{ALERTS, RunDirectory, read_bytes};
 use crate::decide::Alert;
@@ -17,7 +18,7 @@ use std::path::{Path, PathBuf};
 
 /// A question is an alert and a little more; what is larger is damage.
 const SIZE_MAX: u64 = 1024 * 1024;
-/// Answered questions that a run keeps: enough to say what was answered, however late somebody asks.
+/// Answered questions that are kept: enough to say what was answered, however late somebody asks.
 const CLOSED_MAX: usize = 20;
 
 /// An alert that asks.
@@ -95,21 +96,19 @@ impl RunDirectory {
         self.store.directory(&directory.to_string_lossy())
     }
 
-    /// Removes the oldest answered ones. That it cannot is no fault of the question at hand.
+    /// Removes the oldest answered ones of all runs, and directories that held nothing else. That it
+    /// cannot is no fault of the question at hand.
     fn forget_old(&self) {
-        let mut closed: Vec<Question> = Vec::new();
-        for question in files(&self.path.join(ALERTS)).iter().filter_map(|path| read(path).ok().flatten()) {
-            if question.outcome.is_some() {
-                closed.push(question);
-            }
-        }
-        closed.sort_by_key(|question| std::cmp::Reverse(question.alert.time));
-        for question in closed.iter().skip(CLOSED_MAX) {
+        let Ok((questions, _)) = all(&self.store) else { return };
+        let closed = questions.into_iter().filter(|question| question.outcome.is_some());
+        for question in closed.skip(CLOSED_MAX) {
+            let run = self.store.path(&question.alert.run);
+            let alerts = run.join(ALERTS);
+            step("remove an old question");
             for ending in ["json", "response"] {
-                step("remove an old question");
-                let path = self.path.join(ALERTS).join(format!("{}.{ending}", question.alert.id));
-                drop(std::fs::remove_file(path));
+                drop(std::fs::remove_file(alerts.join(format!("{}.{ending}", question.alert.id))));
             }
+            drop(std::fs::remove_dir(alerts).and_then(|()| std::fs::remove_dir(run)));
         }
     }
 }
@@ -191,9 +190,13 @@ mod tests {
         assert_eq!(numbers.remove(0), 25, "the latest first");
         assert_eq!((numbers.len(), &numbers[18..]), (21, &[6, 1, 0][..]), "open ones stay");
         assert_eq!(troubles, [""; 0]);
+        let mut old = question(0);
+        old.outcome = Some(Outcome { at: old.until, choice: None, by: "x".to_owned() });
+        other.keep_question(&old).unwrap();
+        assert!(!dir.path().join("b").exists(), "nothing else was there");
         assert_eq!(run.response(&question(2).alert.id).unwrap(), None);
         assert!(run.response(&question(25).alert.id).unwrap().is_some());
-        std::fs::File::create(dir.path().join("b/alerts/ab.json")).unwrap();
+        std::fs::File::create(dir.path().join("demo/alerts/ab.json")).unwrap();
         assert!(all(&store).unwrap().1[0].contains("does not parse"));
     }
 
