@@ -33,6 +33,18 @@ pub fn check(context: &Context<'_>, memory: &mut Memory) -> Vec<Opinion> {
     opinions
 }
 
+/// Rows in a row after which a loss that is not finite is lost for good (the contract's number): one
+/// overflow of a scaler or an empty replay buffer is not.
+const LOST_ROWS: u64 = 3;
+
+/// Whether the last rows, and not one alone, are not finite.
+pub fn is_lost(context: &Context<'_>) -> bool {
+    let numbers = &context.look.digest.numbers;
+    let files = std::iter::once(&numbers.nonfinite).chain(numbers.others.values());
+    let mut streaks = files.filter_map(|facts| facts.streak.as_ref());
+    streaks.any(|streak| streak.rows >= LOST_ROWS && streak.finite_since == 0)
+}
+
 fn well(why: &str) -> Opinion {
     Opinion::Well(Subject::new(NAME, SYNDROME), why.to_owned())
 }

@@ -147,6 +147,17 @@ pub(super) fn is_long(context: &Context<'_>, memory: &Memory) -> bool {
     memory.silence.ended || silent_s(context, &memory.silence).is_some_and(|silent| silent >= limit)
 }
 
+/// Seconds after which a row is overdue however fast rows come: looks that are seconds apart do not see
+/// single rows.
+const OVERDUE_LEAST_S: f64 = 10.0;
+
+/// Whether no row came for so many of the slowest recent intervals.
+pub fn overdue(context: &Context<'_>, memory: &Memory, intervals: f64) -> bool {
+    let interval = interval_s(&context.look.digest.numbers, &memory.silence).unwrap_or_default();
+    silent_s(context, &memory.silence)
+        .is_some_and(|silent| silent >= (intervals * interval).max(OVERDUE_LEAST_S))
+}
+
 /// Whether the log brought something since the previous look, or, at the first, lately.
 pub(super) fn grew(context: &Context<'_>, memory: &Memory) -> bool {
     let Some(log) = context.look.log.known().filter(|_| !context.last_look) else { return false };
@@ -189,6 +200,12 @@ pub fn check(context: &Context<'_>, memory: &mut Memory) -> Vec<Opinion> {
         return vec![well(SILENT, "the log goes on"), well(HANG, "the log goes on")];
     }
     let moves = movement(context, memory);
+    // Imports, compilation and caching of data are told where somebody looks on, and are no alarm while
+    // something moves.
+    let starting = context.attended.is_some() && context.look.digest.numbers.attempt_rows == 0;
+    if starting && context.living().is_some() && !matches!(moves, Movement::Still(_)) {
+        return vec![well(SILENT, "the run is starting up"), well(HANG, "the run is starting up")];
+    }
     let measured = |claim: Claim| {
         let claim = claim.with("silent_s", silent.round()).with("limit_s", limit.round());
         match interval {

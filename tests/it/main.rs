@@ -39,3 +39,4 @@ mod scene;
 mod state_files;
 mod stuck;
 mod told;
+mod watch;

@@ -46,6 +46,7 @@ fn look_once(args: &Args, common: &Common, clock: &Clock, out: &mut dyn Write) -
         keep: keep.as_ref(),
         whole: args.selection.runs.is_empty() && args.selection.log.is_none(),
         last: args.last || args.stateless,
+        watcher: None,
     };
     let mut printer = Printer::new(args, common, clock, keep.as_ref(), out);
     let severity = round.look(runs, &mut printer).severity;

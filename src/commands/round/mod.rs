@@ -4,7 +4,9 @@
 //! forget them, then the health file; then the verdict is told; then what is configured is done; then
 //! channels are served, which may take long and changes nothing of the verdict.
 
+mod attending;
 mod counsel;
+mod ending;
 mod keeping;
 mod look;
 mod verdict;
@@ -27,7 +29,9 @@ use crate::persist::lock::Lock;
 use crate::persist::run_directory::Record;
 use crate::persist::state::{Loaded, State};
 use crate::persist::store::Store;
+pub(crate) use attending::{Doing, Glimpse, Watcher};
 use counsel::Stage;
+pub(crate) use ending::Ending;
 use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::ops::Range;
@@ -69,8 +73,11 @@ pub(crate) struct Outcome {
     /// Alerts and state are durable.
     pub(crate) kept: bool,
     /// The state as it was kept; none where the run could not be looked at.
-    #[allow(dead_code, reason = "actions and the watched phase rest on it")]
     pub(crate) state: Option<Box<State>>,
+    /// The attended phase ends with this look.
+    pub(crate) ending: Option<Ending>,
+    /// How it is doing, where somebody stays with it.
+    pub(crate) glimpse: Option<Glimpse>,
     /// What could not be kept, for people.
     troubles: Vec<String>,
     /// What the verdict says besides.
@@ -78,7 +85,7 @@ pub(crate) struct Outcome {
     /// Greatest mode of a file that quotes this run's log.
     mode: u32,
     /// Another invocation looks at it.
-    busy: bool,
+    pub(crate) busy: bool,
 }
 
 /// What a round has to tell.
@@ -109,10 +116,15 @@ pub(crate) trait Voice {
     fn terminal(&mut self) -> &mut dyn Write;
     /// Standard error is for what the tool itself could not do.
     fn complain(&mut self, troubles: &[String]) {
-        let mut stderr = io::stderr().lock();
-        for trouble in troubles {
-            drop(writeln!(stderr, "trainguard: {}", text::one_line(trouble)));
-        }
+        complain(troubles);
+    }
+}
+
+/// Says on standard error what the tool itself could not do.
+pub(crate) fn complain(troubles: &[String]) {
+    let mut stderr = io::stderr().lock();
+    for trouble in troubles {
+        drop(writeln!(stderr, "trainguard: {}", text::one_line(trouble)));
     }
 }
 
@@ -120,7 +132,6 @@ pub(crate) trait Voice {
 pub(crate) struct Verdict {
     /// The worst of all runs; `unknown` at least where something could not be kept or told.
     pub(crate) severity: Severity,
-    #[allow(dead_code, reason = "the watched phase rests on them")]
     pub(crate) outcomes: Vec<Outcome>,
 }
 
@@ -135,6 +146,8 @@ pub(crate) struct Round<'a> {
     pub(crate) whole: bool,
     /// The logs are complete: nothing will follow.
     pub(crate) last: bool,
+    /// This invocation stays with the runs for their first steps.
+    pub(crate) watcher: Option<&'a Watcher>,
 }
 
 impl Round<'_> {
@@ -308,6 +321,8 @@ impl Outcome {
             alerts: Vec::new(),
             kept: true,
             state: None,
+            ending: None,
+            glimpse: None,
             troubles: Vec::new(),
             notes: Vec::new(),
             mode: 0o666,
