@@ -258,7 +258,7 @@ fn kill_9_of_the_keeper_costs_the_exit_code_alone_and_that_is_said() {
     assert_eq!((code, findings(&report)), (0, Vec::new()), "{report:#}");
     launches.go();
     let answer: Answer = launch.wait_with_output().unwrap().into();
-    assert_eq!((answer.code, launches.log().as_str()), (3, "after\n"));
+    assert_eq!((answer.code, launches.log().as_str()), (3, "after\n"), "{answer:?}");
     assert!(answer.stderr.contains("with which exit code is unknown"), "{answer:?}");
     let (code, report) = launches.patrol(&[]);
     assert_eq!(code, 2, "{report:#}");
