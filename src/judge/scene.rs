@@ -383,7 +383,7 @@ fn config() -> Config {
         },
         gpu: Gpu::default(),
         playbook: Catalogue::default(),
-        channels: Channels { terminal: true, file: None },
+        channels: Channels { terminal: true, file: None, named: Vec::new() },
         judge: None,
         routing: std::collections::BTreeMap::new(),
         runs: Vec::new(),
@@ -391,6 +391,7 @@ fn config() -> Config {
         state_dir: "/state".into(),
         health_file: "/state/agent_health.yaml".into(),
         prometheus_textfile: None,
+        heartbeat: None,
         notes: Vec::new(),
         trusted: true,
     }

@@ -3,7 +3,7 @@
 use crate::decide::Decision;
 use crate::finding::{Finding, Severity, Standing};
 use crate::judge::attendance::Progress;
-use crate::judge::{Context, Phase, nan, silence, words};
+use crate::judge::{Context, Phase, nan, words};
 use crate::observe::process::ProcessFacts;
 use crate::persist::state::State;
 
@@ -65,7 +65,7 @@ pub(super) fn ending(context: &Context<'_>, state: &State, decision: &Decision) 
 /// Whether a critical finding is there to stay: one NaN of a scaler and a caught exception are not.
 fn is_settled(context: &Context<'_>, state: &State, finding: &Finding) -> bool {
     match finding.check.as_str() {
-        nan::NAME => nan::is_lost(context) || silence::overdue(context, &state.memory, NAN_INTERVALS),
+        nan::NAME => nan::is_certain(context, &state.memory),
         words::NAME => {
             let known = context.look.process.known();
             let gone = known.is_some_and(ProcessFacts::has_ended);
@@ -74,6 +74,3 @@ fn is_settled(context: &Context<'_>, state: &State, finding: &Finding) -> bool {
         _ => true,
     }
 }
-
-/// A NaN after which no row follows for so many intervals between rows is the last (the contract's number).
-const NAN_INTERVALS: f64 = 3.0;

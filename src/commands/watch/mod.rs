@@ -14,7 +14,7 @@ pub(crate) use super::round::Ending;
 pub(crate) use beside::beside;
 
 use super::launched;
-use super::round::{Keep, Outcome, Round, Voice, Watcher};
+use super::round::{Acting, Keep, Outcome, Round, Voice, Watcher};
 use crate::cli::{Common, Watch as Args};
 use crate::clock::Clock;
 use crate::config::{BareLog, Config, Run};
@@ -119,6 +119,7 @@ impl Attended<'_> {
                 keep: Some(self.keep),
                 whole: false,
                 last: false,
+                acting: Acting::Wait,
                 watcher: Some(&watcher),
             };
             let verdict = round.look(runs.clone(), voice);
