@@ -40,7 +40,7 @@ pub fn run(cli: &Cli, clocks: &dyn Fn() -> Clock, out: &mut dyn Write) -> Result
     match &cli.command {
         Command::Patrol(args) => patrol::run(args, common, clock, out),
         Command::Watch(args) => watch::run(args, common, clocks, out),
-        Command::Launch(args) => launch::run(args, common, clock, out),
+        Command::Launch(args) => launch::run(args, common, clocks, out),
         Command::Ack(args) => ack::run(args, common, clock, out).map(|()| 0),
         Command::Done(args) => done::run(args, common, clock, out).map(|()| 0),
         Command::Pause(args) => hold::pause(args, common, clock, out).map(Severity::exit_code),
