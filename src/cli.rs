@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -72,6 +73,8 @@ pub enum Color {
 pub enum Command {
     /// One look at every configured run, or at a bare --log: says what is wrong and exits with its severity
     Patrol(Patrol),
+    /// Start a training so that neither its terminal's end nor ours ends it; records it for patrols
+    Launch(Launch),
     /// Take a finding: it stays visible and stops counting for the exit code until it worsens
     Ack(Ack),
     /// This run is finished and well: no more alarms about it
@@ -90,8 +93,48 @@ pub enum Command {
     History(History),
     /// Print the rows of numbers that trainguard reads out of a log
     Metrics(Metrics),
+    /// List the alerts that were not delivered yet; retry or drop them
+    Alerts(Alerts),
     /// Check the config: every mistake is named with file, line and key
-    Check,
+    Check(Check),
+}
+
+/// `trainguard alerts`.
+#[derive(Debug, Clone, Args)]
+pub struct Alerts {
+    /// What to do with them [default: list]
+    #[command(subcommand)]
+    pub action: Option<AlertsAction>,
+    /// The log, where the run has no config
+    #[arg(long, value_name = "FILE", global = true)]
+    pub log: Option<PathBuf>,
+}
+
+/// What to do with undelivered alerts.
+#[derive(Debug, Clone, Subcommand)]
+pub enum AlertsAction {
+    /// List them: where each is to go, how often that failed, and why
+    List,
+    /// Send them now, also what was refused for good
+    Retry {
+        /// The alerts, by the beginning of their ids [default: all]
+        #[arg(value_name = "ID")]
+        ids: Vec<String>,
+    },
+    /// Give them up
+    Drop {
+        /// The alerts, by the beginning of their ids
+        #[arg(value_name = "ID", required = true)]
+        ids: Vec<String>,
+    },
+}
+
+/// `trainguard check`.
+#[derive(Debug, Clone, Args)]
+pub struct Check {
+    /// Send a test message through every channel, and say what came of it
+    #[arg(long)]
+    pub alerts: bool,
 }
 
 /// Which runs are meant: all of the config, some of it by name, or a log without any config.
@@ -152,6 +195,10 @@ pub enum ReportFormat {
     Json,
     /// For Nagios, Icinga and their like: one line with performance data, then details.
     Nagios,
+    /// For GitHub Actions: annotations, then the text.
+    Github,
+    /// For CI systems: JUnit XML, a suite for each run and a test for each check.
+    Junit,
 }
 
 /// `--fail-on`.
@@ -161,6 +208,26 @@ pub enum FailOn {
     Warning,
     /// A warning exits 0.
     Critical,
+}
+
+/// `trainguard launch`.
+#[derive(Debug, Clone, Args)]
+pub struct Launch {
+    /// The run's name: one of the config, or a new one [default: the script's, with the time]
+    #[arg(long, value_name = "N")]
+    pub name: Option<String>,
+    /// Where its standard output and error go [default: the config's log of that run, else NAME.log]
+    #[arg(long, value_name = "FILE")]
+    pub log: Option<PathBuf>,
+    /// Give it our standard input, and not /dev/null
+    #[arg(long)]
+    pub stdin: bool,
+    /// Return at once
+    #[arg(long)]
+    pub detach: bool,
+    /// The command, with variables before it as a shell takes them: -- A=1 python train.py
+    #[arg(required = true, trailing_var_arg = true, value_name = "CMD")]
+    pub command: Vec<OsString>,
 }
 
 /// `trainguard ack`.

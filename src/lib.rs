@@ -16,6 +16,7 @@
 //! * [`act`] stops, pauses and restarts runs, and is the only stage that signals them.
 //! * [`deliver`] tells people and programs: outbox, channels, health file, reports.
 //! * [`launch`] starts a training so that nothing of it hangs on whoever started it.
+//! * [`program`] runs what the user named, within a time and in a group of its own.
 //! * [`redact`] takes secrets out of what leaves the machine.
 //! * [`commands`] strings the stages together, one file per subcommand.
 //!
@@ -37,4 +38,5 @@ pub mod metrics;
 pub mod observe;
 pub mod persist;
 pub mod playbook;
+pub mod program;
 pub mod redact;

@@ -46,6 +46,12 @@ missing() {
     has flock && has unshare && has mount || echo util-linux mount
     has bindfs || echo bindfs
     has ps && has pgrep || echo procps
+    has script || echo bsdutils
+    has git || echo git
+    has_module torch || echo python3-torch
+    has prometheus && has promtool || echo prometheus
+    has prometheus-node-exporter || echo prometheus-node-exporter
+    has prometheus-alertmanager && has amtool || echo prometheus-alertmanager
     [ -s /etc/ssl/certs/ca-certificates.crt ] || echo ca-certificates
 }
 packages=$(missing | tr '\n' ' ')

@@ -1,7 +1,9 @@
 //! `trainguard check`: what was understood of the config, and whether its surroundings fit.
 
 use crate::config::trust::{self, Caller};
-use crate::config::{Config, Judge, LoadArgs, ProcessSpec, Run, is_glob, load, log_directory};
+use crate::config::{
+    Config, Judge, Kind, LoadArgs, Named, ProcessSpec, Run, Source, is_glob, load, log_directory,
+};
 use crate::error::{Error, Result};
 use crate::finding::Severity;
 use crate::playbook::Entry;
@@ -63,16 +65,22 @@ fn describe(config: &Config, worst: &mut Severity) -> String {
     }
     say("state", directory_to_write(&config.state_dir));
     say("health file", file_to_write(&config.health_file));
+    if let Some(file) = &config.prometheus_textfile {
+        say("text file", file_to_write(file));
+    }
     say("terminal", well(if config.channels.terminal { "on" } else { "off" }));
     match &config.channels.file {
         Some(file) => say("alert file", file_to_write(file)),
         None => say("alert file", well("off")),
     }
+    for named in &config.channels.named {
+        say("channel", channel_remark(named, config));
+    }
     for (severity, channels) in &config.routing {
         let reached = channels.iter().any(|channel| match channel.as_str() {
             "terminal" => config.channels.terminal,
             "file" => config.channels.file.is_some(),
-            _ => false,
+            name => config.channels.named.iter().any(|named| named.name == name),
         });
         let route = format!("{severity} to {}", channels.join(", "));
         let silent = *severity == Severity::Critical && !reached;
@@ -106,6 +114,41 @@ fn syndrome(entry: &Entry) -> String {
     format!("{}: {examples}, {}", entry.id, count(entry.near_misses, "near miss", "near misses"))
 }
 
+/// Whether a channel would be used. Nothing is sent here: `--alerts` does.
+fn channel_remark(named: &Named, config: &Config) -> Remark {
+    let Named { name, kind } = named;
+    let (to, missing) = match kind {
+        Kind::Webhook(webhook) => match &webhook.address {
+            Source::Here(address) => (address.to_string(), None),
+            Source::File(path) => (format!("the address in {}", path.display()), Some(path.as_path())),
+        },
+        Kind::Command(program) => {
+            let path = Path::new(&program.command[0]);
+            (program.command[0].clone(), path.is_absolute().then_some(path))
+        }
+        Kind::Alertmanager(manager) => match &manager.address {
+            Source::Here(address) => (address.to_string(), None),
+            Source::File(path) => (format!("the address in {}", path.display()), Some(path.as_path())),
+        },
+        Kind::Syslog(socket) | Kind::Journald(socket) => {
+            (socket.display().to_string(), Some(socket.as_path()))
+        }
+    };
+    let text = format!("{name}: {} to {to}", kind.word());
+    let runs = matches!(kind, Kind::Command(_));
+    let access = if runs { Access::EXEC_OK } else { Access::READ_OK };
+    if let Some(error) = missing.and_then(|path| rustix::fs::access(path, access).err()) {
+        return odd(format!("{text}: it cannot be used ({})", std::io::Error::from(error)));
+    }
+    if !config.trusted {
+        return odd(format!("{text}: nothing is sent there, for others can change this config"));
+    }
+    if !config.routing.values().flatten().any(|routed| routed == name) {
+        return odd(format!("{text}: no severity is routed to it: add it under `severity_routing`"));
+    }
+    well(text)
+}
+
 /// Whether the judge would be asked. It is not asked here: that costs money.
 fn judge_remark(judge: &Judge, trusted: bool) -> Remark {
     let program = &judge.command[0];
@@ -130,6 +173,9 @@ fn surroundings(run: &Run) -> Vec<(&'static str, Remark)> {
         Some(ProcessSpec::PidFile(file)) => remarks.push(("  process", exists("pid file", file))),
         Some(ProcessSpec::Match(regex)) => {
             remarks.push(("  process", well(format!("command line matches {regex}"))));
+        }
+        Some(ProcessSpec::Launched(process)) => {
+            remarks.push(("  process", well(format!("launched as pid {}", process.pid))));
         }
         None => remarks.push(("  process", well("not named: only the log tells whether it lives"))),
     }
@@ -249,6 +295,7 @@ mod tests {
             health_file: None,
             log: None,
             cwd: dir.path().to_owned(),
+            needs_no_config: false,
             env: &no_environment,
         };
         let mut out = Vec::new();

@@ -200,7 +200,7 @@ impl<'a> Word<'a> {
             let said = format!("{}; {}", deed.said, self.order.cause.why());
             let alert =
                 orders::told(&self.args.run, self.clock.wall(), &id, &self.order.cause, deed.ok, &said);
-            outbox.add(&alert, route(&config, alert.severity), ANY_MODE)?;
+            outbox.add(&alert, route(&config, &alert), ANY_MODE)?;
         }
         Ok(())
     }

@@ -4,13 +4,17 @@
 //! mistake ends as `file:line:column` with its source line and what to do next.
 
 pub mod actions;
+pub mod address;
 mod alerting;
+pub mod alertmanager;
 mod audit;
 mod bare;
+mod channel;
 mod diagnose;
 mod document;
 pub mod duration;
 mod expand;
+mod exposure;
 mod files;
 mod gpu;
 mod history;
@@ -23,27 +27,30 @@ mod playbook;
 mod raw;
 mod runs;
 mod section;
+pub mod template;
 #[cfg(test)]
 mod tests;
 mod thresholds;
 pub mod trust;
 
 pub use actions::{Action, Actions};
-pub use alerting::CHANNELS;
+pub use address::Address;
 pub use bare::BareLog;
+pub use channel::{Format, Hidden, Kind, Named, Program, Source, Webhook};
 pub(crate) use diagnose::nearest;
 pub use expand::Env;
 pub use gpu::{Gpu, GpuName, GpuSource};
 pub use history::History;
 pub use judge::Judge;
 pub use load::{EXAMPLE, LoadArgs, load};
-pub use paths::{is_glob, log_directory};
+pub use paths::{absolute, is_glob, log_directory};
 pub use runs::{compile, name_fault};
 
 use crate::error::{Error, Result};
 
 use crate::finding::Severity;
 use crate::metrics::names::Aliases;
+use crate::observe::process::Identity;
 use crate::playbook::Catalogue;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -91,10 +98,16 @@ pub struct Config {
     pub judge: Option<Judge>,
     /// The runs under guard, in the order of the file.
     pub runs: Vec<Run>,
+    /// What state, health file and the logs of launched runs are in by default.
+    pub base: PathBuf,
     /// Where state is kept.
     pub state_dir: PathBuf,
     /// The health file.
     pub health_file: PathBuf,
+    /// What node_exporter's textfile collector reads; written beside the health file and from it.
+    pub prometheus_textfile: Option<PathBuf>,
+    /// What is told that a patrol begins and ends.
+    pub heartbeat: Option<Source<Address>>,
     /// Things the verdict must say once: keys that are not in effect in this version, a config that others can write.
     pub notes: Vec<String>,
     /// Whether commands may be run and signals sent on this config's word.
@@ -179,13 +192,15 @@ pub struct Patrol {
     pub reopen_quiet: Duration,
 }
 
-/// `channels:`. Channels of later versions are accepted and named in [`Config::notes`].
+/// `channels:`. Those of later versions are accepted and named in [`Config::notes`].
 #[derive(Debug, Clone)]
 pub struct Channels {
     /// Alerts under `-q`.
     pub terminal: bool,
     /// The alert file's path, where it is enabled.
     pub file: Option<PathBuf>,
+    /// The others that are enabled, in the order of the file.
+    pub named: Vec<Named>,
 }
 
 /// One run under guard.
@@ -247,6 +262,8 @@ pub enum ProcessSpec {
     PidFile(PathBuf),
     /// A regex on the command line; checked to compile.
     Match(String),
+    /// The very process that `launch` started and recorded.
+    Launched(Identity),
 }
 
 /// `runs[].checkpoints`.

@@ -6,6 +6,7 @@
 pub mod attempt;
 pub mod checkpoint;
 pub mod disk;
+pub mod ending;
 pub mod eta;
 pub mod gpu;
 pub mod gradient;

@@ -27,6 +27,18 @@ pub enum Phase {
 }
 
 impl Phase {
+    /// All of them.
+    pub const ALL: [Self; 8] = [
+        Self::Waiting,
+        Self::Watch,
+        Self::Patrol,
+        Self::Finished,
+        Self::Failed,
+        Self::Stopped,
+        Self::Paused,
+        Self::Ended,
+    ];
+
     /// The word in reports.
     pub fn word(self) -> &'static str {
         match self {

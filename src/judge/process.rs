@@ -1,10 +1,12 @@
 //! Check `process`: alive, a zombie, gone before its work was done, or stuck in the kernel.
 
+mod death;
+
 use super::attempt::ROWS_OF_PROGRESS;
 use super::say::span;
 use super::{Context, Memory, silence, words};
 use crate::clock::Reading;
-use crate::finding::{Claim, Occurrence, Opinion, Role, Scope, Severity, Subject};
+use crate::finding::{Claim, Occurrence, Opinion, Scope, Severity, Subject};
 use crate::observe::Observation;
 use crate::observe::process::{Found, Identity, Life, ProcessFacts};
 use chrono::{DateTime, Utc};
@@ -235,8 +237,17 @@ fn gone(context: &Context<'_>, memory: &mut Memory, facts: &ProcessFacts, pid: O
         .collect();
     if let Some(end) = &memory.end {
         let why = format!("the run is complete: {}", end.how);
-        opinions.extend([DEAD, UNKNOWN].map(|syndrome| Opinion::Well(subject(syndrome), why.clone())));
+        opinions.push(Opinion::Well(subject(UNKNOWN), why.clone()));
+        opinions.push(match death::after_its_end(context, end) {
+            Some(claim) => claim.holds(),
+            None => Opinion::Well(subject(DEAD), why),
+        });
         return opinions;
+    }
+    let launched = context.look.launched.as_ref();
+    if memory.process.dead_since.is_some_and(|since| launched.is_some_and(|this| since < this.started)) {
+        memory.process.dead_since = None;
+        opinions.push(Opinion::Well(subject(DEAD), "it was launched again".to_owned()));
     }
     let why = match &facts.found {
         Found::Gone { why, .. } => why.as_str(),
@@ -253,7 +264,7 @@ fn gone(context: &Context<'_>, memory: &mut Memory, facts: &ProcessFacts, pid: O
         );
         return opinions;
     }
-    if !seen && context.look.log.known().is_none() {
+    if !seen && launched.is_none() && context.look.log.known().is_none() {
         let message = format!("no process and no log yet: {why}");
         opinions.push(
             unknown(
@@ -277,7 +288,7 @@ fn gone(context: &Context<'_>, memory: &mut Memory, facts: &ProcessFacts, pid: O
         memory.process.rows_since_death = 0;
     }
     opinions.push(Opinion::Well(subject(UNKNOWN), "it was looked for".to_owned()));
-    opinions.push(dead(context, memory, why, pid).holds());
+    opinions.push(death::dead(context, memory, why, pid).holds());
     opinions
 }
 
@@ -293,40 +304,10 @@ fn another_writes(context: &Context<'_>, memory: &mut Memory) -> bool {
             process.rows_since_death >= ROWS_OF_PROGRESS
         }
         (None, Some(_)) => false,
-        (None, None) => rows >= ROWS_OF_PROGRESS,
+        // What a launched process wrote before anybody looked is its own.
+        (None, None) => context.look.launched.is_none() && rows >= ROWS_OF_PROGRESS,
     };
     progress && silence::grew(context, memory)
-}
-
-fn dead(context: &Context<'_>, memory: &Memory, why: &str, pid: Option<i32>) -> Claim {
-    let process = &memory.process;
-    let pid = process.identity.as_ref().map(|identity| identity.pid).or(pid);
-    let who = match pid {
-        Some(pid) if process.command.is_empty() => format!("process {pid}"),
-        Some(pid) => format!("process {pid} ({})", short(&process.command)),
-        None => "the process".to_owned(),
-    };
-    let who = if process.identity.is_none() && pid.is_none() { format!("{why}: {who}") } else { who };
-    let done = context.done_command();
-    let (role, what) = if told_by_words(context) {
-        (Role::Confirmation, "the log says why".to_owned())
-    } else {
-        (Role::Root, format!("ended without sign of completion or failure; {done} if it finished"))
-    };
-    let message = format!("{who} is gone{}: {what}", context.at_step());
-    let advice = "Read the last lines; without an error there, look for the OOM killer (dmesg, journalctl -k) and the scheduler's limits, then restart from the last checkpoint";
-    let mut claim = claim(DEAD, message, advice).with("why", why).with("last_lines", process.last_lines());
-    claim.role = role;
-    if let Some(pid) = pid {
-        claim = claim.with("pid", pid);
-    }
-    if let Some(seen) = process.seen {
-        claim = claim.with("last_seen", seen.to_rfc3339());
-    }
-    if let Some(step) = context.look.digest.numbers.last_step {
-        claim = claim.with("last_step", step);
-    }
-    claim
 }
 
 /// Whether a critical hit in the log's words stands with no progress after it.

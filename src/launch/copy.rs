@@ -62,7 +62,7 @@ mod tests {
         log.write_all(b"old\n").unwrap();
         let mut copy = Copy::new(file.path(), 4).unwrap();
         let mut out = Vec::new();
-        log.write_all(&[b'x'; 3 * PIECE]).unwrap();
+        log.write_all(&vec![b'x'; 3 * PIECE]).unwrap();
         copy.finish(&mut out);
         assert_eq!(out.len(), 3 * PIECE);
         log.set_len(0).unwrap();

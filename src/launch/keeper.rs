@@ -60,7 +60,7 @@ pub fn serve(now: Now) -> io::Result<()> {
     let Kept { mut child, directory, record, log_from } = kept;
     // Whoever was killed meanwhile does not listen; the command is for the patrol to find.
     drop(say(&launch, &Word::Started(Box::new(record.clone()), log_from)));
-    let_go()?;
+    drop(let_go());
     let status = child.wait()?;
     let exit = exit(record.process, status, now());
     let kept = directory.keep_exit(&exit);
@@ -116,19 +116,24 @@ impl Kept {
         let store = Store::open(&order.state_dir).map_err(|error| chain(&error))?;
         let directory = RunDirectory::open(&store, &order.run).map_err(|error| chain(&error))?;
         let log = Log::open(&order.log).map_err(|error| {
+            directory.forget();
             format!("cannot write the log {}: {error}; name another with --log", order.log.display())
         })?;
-        let mut child = spawn(order, &log.file).inspect_err(|_| log.forget(&order.log))?;
+        let forget = || {
+            log.forget(&order.log);
+            directory.forget();
+        };
+        let mut child = spawn(order, &log.file).inspect_err(|_| forget())?;
         let kept = identify(&child).and_then(|process| {
             let record = record(order, process, now());
             directory.keep_record(&record).map(|()| record).map_err(|error| chain(&error))
         });
         match kept {
-            Ok(record) => Ok(Self { child, directory, record, log_from: log.size }),
+            Ok(record) => Ok(Self { child, record, log_from: log.size, directory }),
             Err(why) => {
                 // A run that no patrol can find is worse than one that was not started.
                 end(&mut child);
-                log.forget(&order.log);
+                forget();
                 Err(format!("the run cannot be recorded, so it was ended at once: {why}"))
             }
         }

@@ -8,6 +8,7 @@ pub mod digest;
 pub mod disk;
 pub mod gpu;
 pub mod guard;
+pub mod launched;
 pub mod log;
 pub mod memory;
 pub mod past;
@@ -48,6 +49,8 @@ pub struct Look {
     pub log: Observation<log::LogFacts>,
     /// What the log's new bytes say: rows and syndromes.
     pub digest: digest::DigestFacts,
+    /// The start of the run that trainguard made, where it did.
+    pub launched: Option<launched::LaunchFacts>,
     /// The run's process.
     pub process: Observation<process::ProcessFacts>,
     /// The file systems that the run and the guard write to.
@@ -72,6 +75,7 @@ impl Look {
         Self {
             log: Observation::Absent,
             digest,
+            launched: None,
             process: Observation::Absent,
             disks: Vec::new(),
             memory: Observation::Absent,

@@ -8,7 +8,9 @@
 //! All are 0600, opened without following links, and believed only where nobody else could have
 //! written them.
 
+use crate::config::name_fault;
 use crate::error::{Error, Result};
+use crate::observe::launched::Ending;
 use crate::observe::process::Identity;
 use crate::persist::store::Store;
 use crate::persist::trust;
@@ -85,6 +87,15 @@ pub struct Exit {
 impl Exit {
     /// The schema that this version writes.
     pub const SCHEMA: &str = "trainguard/exit/1";
+
+    /// How it ended.
+    pub fn ending(&self) -> Ending {
+        match (self.code, self.signal) {
+            (Some(code), _) => Ending::Code(code),
+            (None, Some(signal)) => Ending::Signal(signal),
+            (None, None) => Ending::Unknown("the note of its end does not say how".to_owned()),
+        }
+    }
 }
 
 /// A run's directory.
@@ -112,6 +123,27 @@ impl RunDirectory {
     /// Whether it is still there.
     pub fn is_there(&self) -> bool {
         self.path.is_dir()
+    }
+
+    /// Removes it where nothing is in it: what could not be started leaves no trace.
+    pub fn forget(&self) {
+        drop(std::fs::remove_dir(&self.path));
+    }
+
+    /// The names of the runs that were launched, in order.
+    pub fn recorded(store: &Store) -> Result<Vec<String>> {
+        let directory = store.path("");
+        let failed = |error| Error::io("list", &directory)(error);
+        let mut names = Vec::new();
+        for entry in std::fs::read_dir(&directory).map_err(failed)? {
+            let entry = entry.map_err(failed)?;
+            let Ok(name) = entry.file_name().into_string() else { continue };
+            if name_fault(&name).is_none() && entry.path().join(RECORD).symlink_metadata().is_ok() {
+                names.push(name);
+            }
+        }
+        names.sort();
+        Ok(names)
     }
 
     /// How the run was last started; `None` where it was not launched from here.

@@ -150,6 +150,15 @@ impl State {
         Ok(Loaded { state, damage: Some(damage) })
     }
 
+    /// A run's state for somebody who changes nothing and holds no lock; `None` where there is none
+    /// that is whole.
+    pub fn peek(store: &Store, run: &str) -> Result<Option<Self>> {
+        Ok(match read(&store.path(&file_name(run)))? {
+            Some(Parsed::Whole(state)) => Some(*state),
+            Some(Parsed::Damaged(_)) | None => None,
+        })
+    }
+
     /// Whether anything is known of a run.
     pub fn exists(store: &Store, run: &str) -> bool {
         store.path(&file_name(run)).exists()

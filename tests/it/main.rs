@@ -4,11 +4,14 @@
 #![allow(unreachable_pub, reason = "one binary of many modules")]
 
 mod act;
+mod agents;
 mod bad_config;
 mod bad_input;
 mod checkpoints;
+mod ci;
 mod crash;
 mod cron;
+mod daemons;
 mod disks;
 mod explain;
 mod failures;
@@ -18,6 +21,7 @@ mod gpu;
 mod histories;
 mod history;
 mod judge;
+mod launch;
 mod lifecycle;
 mod metrics;
 mod misbehave;
@@ -25,6 +29,7 @@ mod mistakes;
 mod nagios;
 mod numbers;
 mod own_syndromes;
+mod prometheus;
 mod races;
 mod readme;
 mod records;

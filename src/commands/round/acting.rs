@@ -104,7 +104,7 @@ impl Round<'_> {
             let id = [order.id.as_str(), deed.what.word()];
             let said = format!("{}; because of {}", deed.said, order.cause.why());
             let alert = orders::told(&order.run, self.clock.wall(), &id, &order.cause, deed.ok, &said);
-            keep.outbox.add(&alert, route(self.config, alert.severity), mode)?;
+            keep.outbox.add(&alert, route(self.config, &alert), mode)?;
         }
         Ok(())
     }

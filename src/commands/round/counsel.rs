@@ -4,7 +4,7 @@
 //! whoever waits for an alert does not wait for a model. The next round asks.
 
 use super::look::Looked;
-use super::{Outcome, Round, verdict};
+use super::{DELIVERY_MAX, Outcome, Round, verdict};
 use crate::clock::Reading;
 use crate::commands::settle;
 use crate::config::{Judge, Run};
@@ -19,9 +19,8 @@ use std::time::Duration;
 
 /// Judges that are asked side by side, and in one round: the other runs have their turn at the next.
 const AT_ONCE: usize = 4;
-/// Share of `--timeout` that is left to keeping, printing and delivery, and its most: the contract's.
+/// Share of `--timeout` that is left to keeping, printing and delivery.
 const DELIVERY: f64 = 0.2;
-const DELIVERY_MAX: Duration = Duration::from_secs(10);
 
 /// What a round saw of a run.
 struct Sight<'a> {

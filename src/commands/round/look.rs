@@ -2,6 +2,7 @@
 
 use super::{Held, Round};
 use crate::cli::Common;
+use crate::commands::launched;
 use crate::config::{self, Config};
 use crate::error::chain;
 use crate::judge;
@@ -107,6 +108,10 @@ pub(super) fn look(
             // One answer for all runs, taken above.
             Answer::Gpus(_) => {}
         }
+    }
+    if let Some(record) = &held.record {
+        let known = held.state.memory.process.identity.as_ref();
+        launched::observe(&mut look, record, run, known, &round.config.state_dir);
     }
     look.disks = disk::merge(look.disks);
     quota::limit(&mut look.disks, quotas.known().map_or(&[], Vec::as_slice));

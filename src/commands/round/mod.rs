@@ -10,28 +10,35 @@ mod keeping;
 mod look;
 mod verdict;
 
+use super::launched;
 use crate::cli::Common;
 use crate::clock::Clock;
 use crate::config::{Config, Run};
 use crate::decide::Alert;
+use crate::deliver::alertmanager::{self, Seen};
 use crate::deliver::health::{self, Update};
-use crate::deliver::outbox::Outbox;
+use crate::deliver::outbox::{Delivery, Outbox};
 use crate::deliver::report::{Report, RunReport, SCHEMA};
-use crate::deliver::{channels, text};
+use crate::deliver::{Site, at_hand, elsewhere, prometheus, text};
 use crate::error::{Error, Result, chain};
 use crate::finding::Severity;
 use crate::judge;
 use crate::observe::guard::{GuardFacts, Undelivered};
 use crate::observe::probe::{self, Answers, Question};
 use crate::persist::lock::Lock;
+use crate::persist::run_directory::Record;
 use crate::persist::state::{Loaded, State};
 use crate::persist::store::Store;
+use crate::redact::Redactor;
 pub(crate) use acting::Acting;
 use counsel::Stage;
 use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::ops::Range;
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+/// All channels together have so long, and never more than is left of `--timeout`.
+const DELIVERY_MAX: Duration = Duration::from_secs(10);
 
 /// Where a round keeps what it must remember.
 pub(crate) struct Keep {
@@ -42,6 +49,8 @@ pub(crate) struct Keep {
 /// A run whose lock this round holds.
 struct Held<'a> {
     run: &'a Run,
+    /// How it was launched, where it was.
+    record: Option<Record>,
     state: State,
     damage: Option<String>,
     /// Which of the probes' answers are this run's.
@@ -140,7 +149,11 @@ impl Round<'_> {
         let mut held: Vec<_> = runs.into_iter().map(|run| (run, self.hold(run, lock_until))).collect();
         let answers = self.probe(&mut held);
         let owed = self.keep.map_or(Ok(Vec::new()), |keep| keep.outbox.undelivered());
-        let (owed, unread) = owed.map_or_else(|error| (Vec::new(), Some(chain(&error))), |owed| (owed, None));
+        let (mut owed, unread) =
+            owed.map_or_else(|error| (Vec::new(), Some(chain(&error))), |owed| (owed, None));
+        if let Some(keep) = self.keep {
+            owed.extend(alertmanager::undelivered(&keep.store, self.config));
+        }
         let mut left = held.len();
         let stages: Vec<_> = held
             .into_iter()
@@ -156,10 +169,14 @@ impl Round<'_> {
         let mut troubles: Vec<String> =
             outcomes.iter().flat_map(|outcome| outcome.troubles.clone()).collect();
         troubles.extend(unread);
+        let mut notes = Vec::new();
         if let Some(keep) = self.keep {
-            troubles.extend(self.write_health(keep, &outcomes).err().map(|error| chain(&error)));
+            match self.write_health(keep, &outcomes) {
+                Ok(note) => notes.extend(note),
+                Err(error) => troubles.push(chain(&error)),
+            }
         }
-        let report = self.report(&outcomes);
+        let report = self.report(&outcomes, notes);
         let told = Told { report: &report, outcomes: &outcomes, troubles: &troubles };
         let shown = voice.tell(&told).unwrap_or_else(|error| {
             troubles.push(format!("cannot print the verdict: {error}"));
@@ -171,27 +188,32 @@ impl Round<'_> {
         if let Some(keep) = self.keep {
             voice.complain(&self.act(keep, &outcomes));
             // A channel's failure is the next round's finding, and no part of this verdict.
-            let refused = self.deliver(keep, voice.terminal(), shown);
+            let Delivery { troubles, dropped } = self.deliver(keep, voice.terminal(), shown, &outcomes);
             let told = self.common.quiet && report.tells(judge::guard::DELIVERY_FAILED);
-            voice.complain(if told { &[] } else { &refused });
+            voice.complain(if told { &[] } else { &troubles });
+            voice.complain(&dropped);
         }
         let worst = report.severity;
         let severity = if troubles.is_empty() { worst } else { worst.max(Severity::Unknown) };
         Verdict { severity, outcomes }
     }
 
-    fn report(&self, outcomes: &[Outcome]) -> Report {
+    fn report(&self, outcomes: &[Outcome], own: Vec<String>) -> Report {
         let mut notes = self.config.notes.clone();
+        notes.extend(own);
         notes.extend(outcomes.iter().flat_map(|outcome| outcome.notes.clone()));
         let runs: Vec<_> = outcomes.iter().map(|outcome| outcome.report.clone()).collect();
         let severity = runs.iter().map(|run| run.severity).max().unwrap_or_default();
         Report { schema: SCHEMA, severity, time: self.clock.wall(), runs, agents: [], notes }
     }
+
     /// Takes a run's lock and loads its state. A new state is durable before anything rests on it:
     /// its lineage is part of the ids of alerts.
     fn hold<'a>(&self, run: &'a Run, lock_until: Instant) -> Result<Held<'a>> {
         let log = run.log.as_deref();
-        let held = |state, damage, lock| Held { run, state, damage, asked: 0..0, whats: Vec::new(), lock };
+        let record = launched::record_in(&self.config.state_dir, &run.name)?;
+        let held =
+            |state, damage, lock| Held { run, record, state, damage, asked: 0..0, whats: Vec::new(), lock };
         let Some(keep) = self.keep else {
             return Ok(held(State::new(&run.name, log, self.clock), None, None));
         };
@@ -241,8 +263,9 @@ impl Round<'_> {
     }
 
     /// The health file's sync makes the states beside it durable as well. A patrol that read nothing
-    /// and told nothing loses nothing in a power cut that brings back the files before it.
-    fn write_health(&self, keep: &Keep, outcomes: &[Outcome]) -> Result<()> {
+    /// and told nothing loses nothing in a power cut that brings back the files before it. Says what kept
+    /// it from writing the metrics beside it, on which nothing rests.
+    fn write_health(&self, keep: &Keep, outcomes: &[Outcome]) -> Result<Option<String>> {
         let news = |outcome: &Outcome| {
             let read = outcome.report.log.as_ref().is_some_and(|log| log.bytes_read > 0);
             read || !outcome.report.findings.is_empty() || outcome.report.since_last_s.is_none()
@@ -264,12 +287,50 @@ impl Round<'_> {
         if durable && !keep.store.holds(&self.config.health_file) {
             keep.store.sync()?;
         }
-        health::write(&keep.store, &self.config.health_file, update, self.clock.wall(), self.common.lock_wait)
+        let (now, wait) = (self.clock.wall(), self.common.lock_wait);
+        let written = health::write(&keep.store, &self.config.health_file, update, now, wait)?;
+        let Some(path) = &self.config.prometheus_textfile else { return Ok(None) };
+        let exposed = prometheus::write(&keep.store, path, &written.runs);
+        Ok(exposed.err().map(|error| format!("prometheus_textfile is as it was: {}", chain(&error))))
     }
 
-    fn deliver(&self, keep: &Keep, out: &mut dyn Write, shown: BTreeSet<String>) -> Vec<String> {
-        let mut channels = channels(&keep.store, out, shown);
-        keep.outbox.drain(&mut channels, self.clock.wall()).unwrap_or_else(|error| vec![chain(&error)])
+    fn deliver(
+        &self,
+        keep: &Keep,
+        out: &mut dyn Write,
+        shown: BTreeSet<String>,
+        outcomes: &[Outcome],
+    ) -> Delivery {
+        let redactor = Redactor::of_environment(std::env::vars_os());
+        let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+        let env = |name: &str| std::env::var_os(name);
+        let site = Site { env: &env, now: self.clock.wall(), host: &host, redactor: &redactor };
+        let mut channels = at_hand(&keep.store, out, shown, &redactor);
+        channels.extend(elsewhere(self.config, site));
+        let time = self.common.timeout.saturating_sub(self.clock.elapsed()).min(DELIVERY_MAX);
+        let until = Instant::now() + time;
+        let drained = keep.outbox.drain(&mut channels, self.clock.wall(), until);
+        let mut delivery =
+            drained.unwrap_or_else(|error| Delivery { troubles: vec![chain(&error)], dropped: Vec::new() });
+        delivery.troubles.extend(self.tell_alertmanagers(keep, outcomes, until));
+        delivery
+    }
+
+    fn tell_alertmanagers(&self, keep: &Keep, outcomes: &[Outcome], until: Instant) -> Vec<String> {
+        let seen = outcomes.iter().filter_map(|outcome| {
+            let open = &outcome.state.as_ref()?.ledger.open;
+            Some(Seen { run: &outcome.report.name, open })
+        });
+        let machine = rustix::system::uname();
+        let site = alertmanager::Site {
+            store: &keep.store,
+            config: self.config,
+            env: &|name| std::env::var_os(name),
+            now: self.clock.wall(),
+            host: &machine.nodename().to_string_lossy(),
+            whole: self.whole,
+        };
+        alertmanager::tell(&site, &seen.collect::<Vec<_>>(), until)
     }
 }
 

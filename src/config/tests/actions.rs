@@ -33,7 +33,9 @@ fn nowhere(mut action: Action) -> Action {
         Action::Restart(restart) => restart.command.as_mut(),
         _ => None,
     };
-    program.into_iter().for_each(|program| program.directory = PathBuf::new());
+    if let Some(program) = program {
+        program.directory = PathBuf::new();
+    }
     if let Action::Restart(restart) = &mut action {
         assert!(restart.log.take().is_some_and(|log| log.ends_with("l")));
     }

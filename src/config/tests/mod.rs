@@ -84,6 +84,7 @@ impl Place {
             health_file: None,
             log: None,
             cwd: self.dir.path().to_owned(),
+            needs_no_config: false,
             env: &env,
         };
         change(&mut args);

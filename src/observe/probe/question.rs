@@ -27,6 +27,7 @@ pub enum Question {
     Pid(i32, Option<Identity>),
     PidFile(OsString, Option<Identity>),
     Match(String, Option<Identity>),
+    Launched(Identity),
     Quota,
     Gpus { source: GpuSource, patience: Duration },
     Memory(Option<Box<Question>>, Option<Identity>),
@@ -78,6 +79,7 @@ impl Question {
             ProcessSpec::Pid(pid) => Self::Pid(*pid, known),
             ProcessSpec::PidFile(path) => Self::PidFile(path.into(), known),
             ProcessSpec::Match(regex) => Self::Match(regex.clone(), known),
+            ProcessSpec::Launched(process) => Self::Launched(process.clone()),
         }
     }
 
@@ -106,7 +108,7 @@ impl Question {
             Self::Checkpoints { dir, log, .. } => {
                 format!("checkpoints {}", dir.as_ref().or(log.as_ref()).map(shown).unwrap_or_default())
             }
-            Self::Pid(pid, _) => format!("process {pid}"),
+            Self::Pid(pid, _) | Self::Launched(Identity { pid, .. }) => format!("process {pid}"),
             Self::PidFile(path, _) => format!("process of {}", shown(path)),
             Self::Match(regex, _) => format!("process matching /{regex}/"),
             Self::Quota => "quota".to_owned(),
@@ -124,7 +126,7 @@ impl Question {
             Self::Log(_) => Answer::Log(Observation::Failed { why }),
             Self::Disk(..) => Answer::Disk(Observation::Failed { why }),
             Self::Checkpoints { .. } => Answer::Checkpoints(Observation::Failed { why }),
-            Self::Pid(..) | Self::PidFile(..) | Self::Match(..) => {
+            Self::Pid(..) | Self::PidFile(..) | Self::Match(..) | Self::Launched(_) => {
                 Answer::Process(Observation::Failed { why })
             }
             Self::Quota => Answer::Quota(Observation::Failed { why }),
@@ -159,6 +161,7 @@ impl Question {
             Self::Match(regex, known) => {
                 Answer::Process(process::read(&ProcessSpec::Match(regex), known.as_ref()))
             }
+            Self::Launched(process) => Answer::Process(process::read(&ProcessSpec::Launched(process), None)),
             Self::Quota => Answer::Quota(quota::read()),
             Self::Gpus { source, patience } => Answer::Gpus(gpu::read(&source, patience)),
             Self::Memory(process, known) => {

@@ -117,11 +117,13 @@ pub fn read(spec: &ProcessSpec, known: Option<&Identity>) -> Observation<Process
         ProcessSpec::Pid(pid) => format!("pid {pid}"),
         ProcessSpec::PidFile(path) => format!("pid file {}", path.display()),
         ProcessSpec::Match(regex) => format!("match /{regex}/"),
+        ProcessSpec::Launched(process) => format!("launched as pid {}", process.pid),
     };
     let found = match spec {
         ProcessSpec::Pid(pid) => by_pid(*pid, known),
         ProcessSpec::PidFile(path) => by_pid_file(path, known),
         ProcessSpec::Match(regex) => by_match(regex, known),
+        ProcessSpec::Launched(process) => by_identity(process),
     };
     match found {
         Ok(found) => Observation::Known(ProcessFacts { how, found }),
@@ -185,6 +187,22 @@ mod search {
                 why: format!("pid {pid} now is {}, another process than the one seen before", stat.name()),
             }),
             _ => proc::life(&stat, &proc::descendants(pid)).map(Found::Process),
+        }
+    }
+
+    pub(super) fn by_identity(process: &Identity) -> Result<Found, String> {
+        let pid = process.pid;
+        let gone = |why| Ok(Found::Gone { pid: Some(pid), why });
+        if process.boot_id != proc::boot_id() {
+            return gone(format!("the machine was started anew since process {pid} was launched"));
+        }
+        match proc::Stat::read(pid)? {
+            None => gone(format!("no process {pid}")),
+            Some(stat) if stat.identity() != *process => {
+                let name = stat.name();
+                gone(format!("pid {pid} now is {name}, another process than the one that was launched"))
+            }
+            Some(stat) => proc::life(&stat, &proc::descendants(pid)).map(Found::Process),
         }
     }
 
@@ -271,7 +289,7 @@ mod search {
     }
 }
 #[cfg(target_os = "linux")]
-use search::{by_match, by_pid, by_pid_file};
+use search::{by_identity, by_match, by_pid, by_pid_file};
 
 #[cfg(test)]
 #[cfg(target_os = "linux")]
