@@ -91,7 +91,7 @@ pub struct Orders {
 
 /// How the run was launched, where trainguard did it.
 #[derive(Debug, Clone, PartialEq)]
-pub struct LaunchFacts {
+pub struct Launch {
     /// Its process.
     pub process: Identity,
     /// That process lives.
@@ -108,7 +108,7 @@ pub struct Facts<'a> {
     /// What the checks remember after it.
     pub memory: &'a Memory,
     /// How it was launched.
-    pub launch: Option<&'a LaunchFacts>,
+    pub launch: Option<&'a Launch>,
 }
 
 /// Why something that is configured is not done.
@@ -219,7 +219,8 @@ impl Orders {
         while matches!(action, Action::Restart(_)) && self.given.contains(&id_of(&earlier.to_string())) {
             earlier += 1;
         }
-        let id = id_of(&if matches!(action, Action::Restart(_)) { earlier.to_string() } else { String::new() });
+        let id =
+            id_of(&if matches!(action, Action::Restart(_)) { earlier.to_string() } else { String::new() });
         let refuse = |why: String| {
             let id = alert::id(&["refused", &alert, action.word()]);
             let is_new = !self.given.contains(&id);

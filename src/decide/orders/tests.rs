@@ -10,7 +10,7 @@ struct Guarded {
     scene: Scene,
     ledger: Ledger,
     orders: Orders,
-    launch: Option<LaunchFacts>,
+    launch: Option<Launch>,
 }
 
 impl Guarded {
@@ -52,9 +52,9 @@ impl Guarded {
         let (ledger, launch) = (&self.ledger, self.launch.as_ref());
         let orders = &mut self.orders;
         let memory = &self.scene.memory;
-        let given = self
-            .scene
-            .with_context(|context| orders.give(&decision.findings, ledger, &Facts { context, memory, launch }));
+        let given = self.scene.with_context(|context| {
+            orders.give(&decision.findings, ledger, &Facts { context, memory, launch })
+        });
         self.orders.keep(&given);
         given
     }
@@ -74,7 +74,7 @@ fn holds(check: &str, syndrome: &str, severity: Severity) -> Opinion {
 
 fn launched(guarded: &mut Guarded) {
     let process = Identity { pid: 10, start_ticks: 1, boot_id: "boot".to_owned() };
-    guarded.launch = Some(LaunchFacts { process, lives: false, environment: true });
+    guarded.launch = Some(Launch { process, lives: false, environment: true });
 }
 
 #[test]
@@ -86,7 +86,9 @@ fn an_order_is_given_once_for_a_finding_and_again_when_it_opens_again() {
     assert!(guarded.actions(bad()).is_empty());
     guarded.done();
     assert!(guarded.actions(bad()).is_empty());
-    assert!(guarded.actions(vec![Opinion::Well(Subject::new("words", "cuda_oom"), "well".to_owned())]).is_empty());
+    assert!(
+        guarded.actions(vec![Opinion::Well(Subject::new("words", "cuda_oom"), "well".to_owned())]).is_empty()
+    );
     assert_eq!(guarded.actions(bad()), ["pause"]);
 }
 
@@ -102,7 +104,9 @@ fn a_repeated_patrol_gives_the_same_id() {
 
 #[test]
 fn one_patrol_does_one_thing_to_the_process_and_every_program_runs() {
-    let mut guarded = Guarded::new("{cuda_oom: pause, host_oom: stop, nccl_error: {command: [a]}, segfault: {command: [b]}}");
+    let mut guarded = Guarded::new(
+        "{cuda_oom: pause, host_oom: stop, nccl_error: {command: [a]}, segfault: {command: [b]}}",
+    );
     guarded.scene.process(10).rows(1..20).patrol();
     let ids = ["cuda_oom", "host_oom", "nccl_error", "segfault"];
     let given = guarded.actions(ids.map(|id| holds("words", id, Severity::Critical)).into());
@@ -245,7 +249,7 @@ fn a_lost_loss_stops_what_was_launched_or_what_the_user_says_and_pauses_nobody_b
         guarded.scene.process(10);
         if launched_here {
             let process = guarded.scene.life().identity.clone();
-            guarded.launch = Some(LaunchFacts { process, lives: true, environment: false });
+            guarded.launch = Some(Launch { process, lives: true, environment: false });
         }
         let case = (launched_here, by_user, value, actions);
         assert_eq!(nan(&mut guarded).first().copied(), expected, "{case:?}");
