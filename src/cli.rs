@@ -73,6 +73,8 @@ pub enum Color {
 pub enum Command {
     /// One look at every configured run, or at a bare --log: says what is wrong and exits with its severity
     Patrol(Patrol),
+    /// Phase 1: look every few seconds until the first steps are made, then hand over to patrols
+    Watch(Watch),
     /// Start a training so that neither its terminal's end nor ours ends it; records it for patrols
     Launch(Launch),
     /// Take a finding: it stays visible and stops counting for the exit code until it worsens
@@ -208,6 +210,20 @@ pub enum FailOn {
     Warning,
     /// A warning exits 0.
     Critical,
+}
+
+/// `trainguard watch`.
+#[derive(Debug, Clone, Args)]
+pub struct Watch {
+    /// Which runs.
+    #[command(flatten)]
+    pub selection: Selection,
+    /// Look so often
+    #[arg(long, value_name = "DURATION", default_value = "3s", value_parser = crate::config::duration::at_least_100_ms)]
+    pub interval: Duration,
+    /// Stay for so many steps of this start of the run, or rows where no steps are counted [default: training.phase1_steps, 1000]
+    #[arg(long, value_name = "N")]
+    pub phase1_steps: Option<u64>,
 }
 
 /// `trainguard launch`.

@@ -13,6 +13,7 @@ pub mod metrics;
 pub mod patrol;
 pub mod replay;
 mod round;
+pub mod watch;
 
 use crate::cli::{Cli, Color, Command, Common};
 use crate::clock::Clock;
@@ -35,6 +36,7 @@ pub fn run(cli: &Cli, clocks: &dyn Fn() -> Clock, out: &mut dyn Write) -> Result
     let clock = &clocks();
     match &cli.command {
         Command::Patrol(args) => patrol::run(args, common, clock, out),
+        Command::Watch(args) => watch::run(args, common, clocks, out),
         Command::Launch(args) => launch::run(args, common, clock, out),
         Command::Ack(args) => ack::run(args, common, clock, out).map(|()| 0),
         Command::Done(args) => done::run(args, common, clock, out).map(|()| 0),

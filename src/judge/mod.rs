@@ -4,6 +4,7 @@
 //! To add a check: one file here, one entry in [`CHECKS`].
 
 pub mod attempt;
+pub mod attendance;
 pub mod checkpoint;
 pub mod disk;
 pub mod ending;
@@ -13,6 +14,7 @@ pub mod gradient;
 pub mod guard;
 pub mod held;
 pub mod history;
+pub mod learning;
 pub mod log;
 pub mod loss;
 pub mod memory;
@@ -34,6 +36,7 @@ pub mod words;
 
 pub use phase::{Phase, phase};
 
+use self::attendance::Attendance;
 use crate::clock::Reading;
 use crate::config::{Config, Run};
 use crate::finding::{Opinion, Scope, Subject};
@@ -60,6 +63,8 @@ pub struct Context<'a> {
     pub last_look: bool,
     /// What is open from earlier patrols.
     pub open: &'a [Subject],
+    /// Somebody stays with the run for its first steps and looks every few seconds.
+    pub attended: Option<&'a Attendance>,
 }
 
 impl Context<'_> {
@@ -115,6 +120,7 @@ pub const CHECKS: &[Check] = &[
     Check { name: nan::NAME, judge: nan::check },
     Check { name: words::NAME, judge: words::check },
     Check { name: loss::NAME, judge: loss::check },
+    Check { name: learning::NAME, judge: learning::check },
     Check { name: gradient::NAME, judge: gradient::check },
     Check { name: policy::NAME, judge: policy::check },
     Check { name: validation::NAME, judge: validation::check },
@@ -138,6 +144,7 @@ const OF_THE_ATTEMPT: &[&str] = &[
     words::NAME,
     nan::NAME,
     loss::NAME,
+    learning::NAME,
     gradient::NAME,
     policy::NAME,
     validation::NAME,

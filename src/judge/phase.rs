@@ -72,6 +72,8 @@ pub fn phase(context: &Context<'_>, memory: &Memory) -> Phase {
         Phase::Ended
     } else if nothing && memory.silence.is_fresh() && context.living().is_none() {
         Phase::Waiting
+    } else if context.attended.is_some() {
+        Phase::Watch
     } else {
         Phase::Patrol
     }

@@ -1,5 +1,6 @@
 //! A run under guard, patrol by patrol, for the tests of checks.
 
+use super::attendance::Attendance;
 use super::{Context, Memory, judge, phase};
 use crate::clock::Reading;
 use crate::config::{Actions, Channels, Config, Gpu, NanAction, Patrol, ProcessSpec, Run, Setting, Training};
@@ -28,6 +29,7 @@ pub(crate) struct Scene {
     pub(crate) previous: Option<Reading>,
     pub(crate) last_look: bool,
     pub(crate) open: Vec<Subject>,
+    pub(crate) attended: Option<Attendance>,
     pub(crate) opinions: Vec<Opinion>,
     attempt: u32,
     log_time: DateTime<Utc>,
@@ -57,6 +59,7 @@ impl Scene {
             previous: None,
             last_look: false,
             open: Vec::new(),
+            attended: None,
             opinions: Vec::new(),
             attempt: 1,
             log_time: wall,
@@ -85,6 +88,18 @@ impl Scene {
     pub(crate) fn sleeps(&mut self, seconds: i64) -> &mut Self {
         self.clock.wall += TimeDelta::seconds(seconds);
         self.clock.boottime_s += seconds as f64;
+        self
+    }
+
+    /// From now on somebody stays with it, for so many steps.
+    pub(crate) fn attend(&mut self, steps: u64) -> &mut Self {
+        let watcher = Identity { pid: 4, start_ticks: 4, boot_id: "boot".to_owned() };
+        self.attended = Some(Attendance::new(watcher, steps, 1, &self.clock));
+        self
+    }
+
+    pub(crate) fn unattended(&mut self) -> &mut Self {
+        self.attended = None;
         self
     }
 
@@ -249,6 +264,7 @@ impl Scene {
             previous: self.previous.as_ref(),
             last_look: self.last_look,
             open: &self.open,
+            attended: self.attended.as_ref(),
         };
         self.opinions = judge(&context, &mut self.memory);
         // Whatever is remembered goes through the state file.
@@ -285,6 +301,7 @@ impl Scene {
             previous: self.previous.as_ref(),
             last_look: self.last_look,
             open: &self.open,
+            attended: self.attended.as_ref(),
         };
         look(&context)
     }
@@ -348,6 +365,7 @@ fn config() -> Config {
         files: Vec::new(),
         training: Training {
             phase1_steps: 1000,
+            phase1_max: Duration::from_hours(6),
             loss_nan_action: Setting { value: NanAction::Stop, by_user: false },
             gradient_norm_max: Setting { value: 100.0, by_user: false },
             loss_max: None,

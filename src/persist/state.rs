@@ -11,6 +11,7 @@ use crate::consult;
 use crate::decide::Ledger;
 use crate::decide::orders::Orders;
 use crate::error::{Error, Result};
+use crate::judge::attendance::Attendance;
 use crate::judge::{Memory, Phase};
 use crate::observe::log::LogMemory;
 use crate::observe::probe::Stuck;
@@ -51,6 +52,9 @@ pub struct State {
     /// Where the run stands.
     #[serde(default)]
     pub phase: Phase,
+    /// Who stays with the run for its first steps.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub watch: Option<Attendance>,
     /// Where the logs were left.
     #[serde(default)]
     pub logs: LogMemory,
@@ -98,6 +102,7 @@ impl State {
             last: None,
             interval_s: None,
             phase: Phase::default(),
+            watch: None,
             logs: LogMemory::default(),
             memory: Memory::default(),
             consult: consult::Memory::default(),

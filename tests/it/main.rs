@@ -41,3 +41,4 @@ mod scene;
 mod state_files;
 mod stuck;
 mod told;
+mod watch;

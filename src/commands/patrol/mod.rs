@@ -86,6 +86,7 @@ fn look(
         whole: args.selection.runs.is_empty() && args.selection.log.is_none(),
         last: args.last || args.stateless,
         acting: if args.dry_run { Acting::Say } else { Acting::Leave },
+        watcher: None,
     };
     let mut printer = Printer::new(args, common, clock, keep.as_ref(), out);
     let severity = round.look(runs, &mut printer).severity;

@@ -20,7 +20,6 @@ pub(crate) enum Acting {
     /// It does it, and leaves to others what takes its time.
     Leave,
     /// It does it, and waits.
-    #[allow(dead_code, reason = "the watched phase waits")]
     Wait,
     /// It says what it would do.
     Say,

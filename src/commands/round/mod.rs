@@ -5,7 +5,9 @@
 //! channels are served, which may take long and changes nothing of the verdict.
 
 mod acting;
+mod attending;
 mod counsel;
+mod ending;
 mod keeping;
 mod look;
 mod verdict;
@@ -31,7 +33,9 @@ use crate::persist::state::{Loaded, State};
 use crate::persist::store::Store;
 use crate::redact::Redactor;
 pub(crate) use acting::Acting;
+pub(crate) use attending::{Doing, Glimpse, Watcher};
 use counsel::Stage;
+pub(crate) use ending::Ending;
 use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::ops::Range;
@@ -74,6 +78,10 @@ pub(crate) struct Outcome {
     pub(crate) kept: bool,
     /// The state as it was kept; none where the run could not be looked at.
     pub(crate) state: Option<Box<State>>,
+    /// The attended phase ends with this look.
+    pub(crate) ending: Option<Ending>,
+    /// How it is doing, where somebody stays with it.
+    pub(crate) glimpse: Option<Glimpse>,
     /// What could not be kept, for people.
     troubles: Vec<String>,
     /// What the verdict says besides.
@@ -81,7 +89,7 @@ pub(crate) struct Outcome {
     /// Greatest mode of a file that quotes this run's log.
     mode: u32,
     /// Another invocation looks at it.
-    busy: bool,
+    pub(crate) busy: bool,
 }
 
 /// What a round has to tell.
@@ -112,10 +120,15 @@ pub(crate) trait Voice {
     fn terminal(&mut self) -> &mut dyn Write;
     /// Standard error is for what the tool itself could not do.
     fn complain(&mut self, troubles: &[String]) {
-        let mut stderr = io::stderr().lock();
-        for trouble in troubles {
-            drop(writeln!(stderr, "trainguard: {}", text::one_line(trouble)));
-        }
+        complain(troubles);
+    }
+}
+
+/// Says on standard error what the tool itself could not do.
+pub(crate) fn complain(troubles: &[String]) {
+    let mut stderr = io::stderr().lock();
+    for trouble in troubles {
+        drop(writeln!(stderr, "trainguard: {}", text::one_line(trouble)));
     }
 }
 
@@ -123,7 +136,6 @@ pub(crate) trait Voice {
 pub(crate) struct Verdict {
     /// The worst of all runs; `unknown` at least where something could not be kept or told.
     pub(crate) severity: Severity,
-    #[allow(dead_code, reason = "the watched phase rests on them")]
     pub(crate) outcomes: Vec<Outcome>,
 }
 
@@ -140,6 +152,8 @@ pub(crate) struct Round<'a> {
     pub(crate) last: bool,
     /// How what is configured is done.
     pub(crate) acting: Acting,
+    /// This invocation stays with the runs for their first steps.
+    pub(crate) watcher: Option<&'a Watcher>,
 }
 
 impl Round<'_> {
@@ -351,6 +365,8 @@ impl Outcome {
             alerts: Vec::new(),
             kept: true,
             state: None,
+            ending: None,
+            glimpse: None,
             troubles: Vec::new(),
             notes: Vec::new(),
             mode: 0o666,

@@ -280,3 +280,34 @@ fn nobody_asks_for_the_process_of_a_run_that_is_complete() {
         assert!(scene.is_well(UNKNOWN) && scene.claims().is_empty(), "{:?}", scene.claims());
     }
 }
+
+#[test]
+fn a_wait_in_the_kernel_is_stuck_after_two_minutes_while_somebody_stays() {
+    let mut scene = Scene::new();
+    scene.attend(1000).process(10).rows(1..100);
+    scene.life().state = 'D';
+    let mut told = None;
+    for look in 0..60 {
+        scene.patrol().later(-297);
+        if told.is_none() && scene.severity(STUCK).is_some() {
+            told = Some(look * 3);
+        }
+    }
+    assert_eq!(told, Some(120), "seconds");
+}
+
+#[test]
+fn what_a_process_does_is_told_from_looks_that_are_apart() {
+    let doing = |cpu_s: f64, io_bytes: u64| {
+        let mut scene = Scene::new();
+        scene.process(10).patrol().later(-288);
+        scene.works(cpu_s).life().io_bytes = Some(1_000_000 + io_bytes);
+        scene.with_context(|context| doing(context, &scene.memory))
+    };
+    assert_eq!(doing(11.0, 0), Some(Doing::Computing));
+    assert_eq!(doing(0.1, 50_000_000), Some(Doing::Reading));
+    assert_eq!(doing(0.0, 0), Some(Doing::Waiting));
+    let mut scene = Scene::new();
+    scene.process(10).patrol().later(-297);
+    assert_eq!(scene.with_context(|context| super::doing(context, &scene.memory)), None);
+}
