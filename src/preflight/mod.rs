@@ -1,7 +1,7 @@
 //! Before a run starts: which GPUs its command asks for, and whether they are free.
 //!
-//! Pure, like the checks: [`command`] and [`request`] read words and variables, [`wanted`] finds the
-//! cards, [`busy`] says who is on them. Looking, waiting and asking is the command's.
+//! Pure, like the checks: `command` and `request` read words and variables, `wanted` finds the
+//! cards, `busy` says who is on them. Looking, waiting and asking is the command's.
 
 pub mod busy;
 pub mod command;

@@ -13,12 +13,18 @@ use crate::observe::probe::{self, Answer, DEADLINE, Question, Stuck};
 use crate::observe::process::{Who, own_line};
 use crate::preflight::wanted::Target;
 use crate::preflight::{Limits, Request, State, Wanted, state, wanted};
+use std::path::Path;
 use std::time::Duration;
 
 /// Share of `--timeout` that one look may take, where that is less than the contract's 5 s; least time
 /// for it, because a busy machine takes this long to start a child.
 const PROBING: f64 = 0.5;
 const PROBE_MIN: Duration = Duration::from_secs(1);
+
+/// The compute driver of AMD's cards, which take `CUDA_VISIBLE_DEVICES` for theirs as well.
+const AMD: &str = "/dev/kfd";
+/// Said of a machine without GPUs.
+pub(super) const NONE: &str = "there is no GPU on this machine, and the command asks for none";
 
 /// Looks, and remembers which child hangs.
 pub(super) struct Looker<'a> {
@@ -31,8 +37,8 @@ pub(super) struct Looker<'a> {
 
 /// What was seen.
 pub(super) enum Seen {
-    /// The machine has none, and nobody asks for one.
-    NoGpu,
+    /// There is none to look at, and that is no fault.
+    NoGpu(&'static str),
     Gpus(Gpus),
 }
 
@@ -92,20 +98,25 @@ impl<'a> Looker<'a> {
     pub(super) fn look_again(&mut self) -> Result<Gpus> {
         match self.look()? {
             Seen::Gpus(gpus) => Ok(gpus),
-            Seen::NoGpu => Err(could_not("some answered before, and none does now")),
+            Seen::NoGpu(_) => Err(could_not("some answered before, and none does now")),
         }
     }
 
     pub(super) fn look(&mut self) -> Result<Seen> {
         let facts = match self.gpus() {
             Observation::Known(facts) => facts,
+            Observation::Absent if Path::new(AMD).exists() => {
+                return Ok(Seen::NoGpu(
+                    "there is no NVIDIA GPU on this machine, and others are not looked at",
+                ));
+            }
             Observation::Absent if self.request.is_explicit() => {
                 wanted(self.request, &[]).map_err(Error::Gpu)?;
                 return Err(could_not(
                     "no NVIDIA driver answers on this machine, and the command asks for a GPU",
                 ));
             }
-            Observation::Absent => return Ok(Seen::NoGpu),
+            Observation::Absent => return Ok(Seen::NoGpu(NONE)),
             Observation::Failed { why } => return Err(could_not(&why)),
         };
         self.usable(&facts)?;

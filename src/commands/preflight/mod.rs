@@ -72,13 +72,11 @@ pub enum Outcome {
 /// Looks, waits and asks; returns the exit code.
 pub fn run(args: &Args, common: &Common, clocks: &dyn Fn() -> Clock, out: &mut dyn Write) -> Result<u8> {
     let config = config::load(&super::load_args(common, None)?.without_config())?;
-    let name = match &args.name {
-        Some(name) => name.clone(),
-        None => {
-            let (_, command) = split(args.command.clone());
-            format!("{}-{}", stem(&command), clocks().wall().format("%Y%m%d-%H%M%S"))
-        }
+    let made_up = || {
+        let (_, command) = split(args.command.clone());
+        format!("{}-{}", stem(&command), clocks().wall().format("%Y%m%d-%H%M%S"))
     };
+    let name = args.name.clone().unwrap_or_else(made_up);
     if let Some(fault) = config::name_fault(&name) {
         return Err(Error::Usage(format!("--name '{name}': {fault}")));
     }
@@ -107,24 +105,21 @@ pub fn run_for(preflight: &Preflight<'_>, out: &mut dyn Write) -> Result<Verdict
     let request = preflight.request()?;
     let source = &preflight.config.gpu.source;
     let without = if request.is_none() {
-        Some("the command uses no GPU: its CUDA_VISIBLE_DEVICES names none".to_owned())
+        Some("the command uses no GPU: its CUDA_VISIBLE_DEVICES names none")
     } else if *source == GpuSource::None {
-        Some("GPUs are not looked at: `gpu.source` is none".to_owned())
+        Some("GPUs are not looked at: `gpu.source` is none")
     } else if !gpu::is_worth_asking(source, request.is_explicit() || preflight.config.gpu.expect > 0) {
-        Some("there is no GPU on this machine, and the command asks for none".to_owned())
+        Some(look::NONE)
     } else {
         None
     };
     if let Some(why) = without {
-        return preflight.without_gpu(&why, out);
+        return preflight.without_gpu(why, out);
     }
     let settings = preflight.settings();
     let mut looker = Looker::new(preflight, &request, &settings);
     let first = match looker.look()? {
-        Seen::NoGpu => {
-            let why = "there is no GPU on this machine, and the command asks for none";
-            return preflight.without_gpu(why, out);
-        }
+        Seen::NoGpu(why) => return preflight.without_gpu(why, out),
         Seen::Gpus(gpus) => gpus,
     };
     if let Some(note) = first.note.iter().find(|_| !preflight.common.quiet) {

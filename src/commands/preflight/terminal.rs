@@ -4,6 +4,7 @@
 //! input afterwards.
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::termios::{QueueSelector, tcflush};
 use std::io::{self, IsTerminal};
 use std::thread;
 use std::time::Duration;
@@ -19,7 +20,12 @@ pub(super) struct Terminal {
 impl Terminal {
     /// Standard input, where somebody may type there.
     pub(super) fn new(attended: bool) -> Self {
-        Self { listens: attended && io::stdin().is_terminal(), typed: Vec::new() }
+        let listens = attended && io::stdin().is_terminal();
+        // What was typed before the question is no answer to it.
+        if listens && in_foreground() {
+            let _ = tcflush(io::stdin(), QueueSelector::IFlush);
+        }
+        Self { listens, typed: Vec::new() }
     }
 
     pub(super) fn listens(&self) -> bool {

@@ -2,8 +2,8 @@
 //!
 //! Format: `"schema":"trainguard/question/1"`, a [`Question`]. Whoever asks writes it, durably and
 //! before anybody is told; whoever answers writes `alerts/ID.response` beside it; whoever asked takes
-//! that, and notes here what it came to. The last [`CLOSED_MAX`] answered
-//! ones of the state directory are kept: most runs have a name of their own.
+//! that, and notes here what it came to. The last twenty answered ones of the state directory are
+//! kept: most runs have a name of their own.
 
 use super::{ALERTS, RunDirectory, read_bytes};
 use crate::decide::Alert;
