@@ -81,6 +81,12 @@ pub enum Command {
     Ack(Ack),
     /// This run is finished and well: no more alarms about it
     Done(Done),
+    /// Hold a run where it is (SIGSTOP), until `resume`
+    Pause(Hold),
+    /// Let a paused run go on (SIGCONT)
+    Resume(Hold),
+    /// End a run: SIGTERM, and SIGKILL for what still lives after the grace
+    Stop(Stop),
     /// What a syndrome means, how it is told from its look-alikes and what to do; or what a log shows
     Explain(Explain),
     /// What patrols would have said, and when, over a log that is complete
@@ -89,8 +95,48 @@ pub enum Command {
     History(History),
     /// Print the rows of numbers that trainguard reads out of a log
     Metrics(Metrics),
+    /// List the alerts that were not delivered yet; retry or drop them
+    Alerts(Alerts),
     /// Check the config: every mistake is named with file, line and key
-    Check,
+    Check(Check),
+}
+
+/// `trainguard alerts`.
+#[derive(Debug, Clone, Args)]
+pub struct Alerts {
+    /// What to do with them [default: list]
+    #[command(subcommand)]
+    pub action: Option<AlertsAction>,
+    /// The log, where the run has no config
+    #[arg(long, value_name = "FILE", global = true)]
+    pub log: Option<PathBuf>,
+}
+
+/// What to do with undelivered alerts.
+#[derive(Debug, Clone, Subcommand)]
+pub enum AlertsAction {
+    /// List them: where each is to go, how often that failed, and why
+    List,
+    /// Send them now, also what was refused for good
+    Retry {
+        /// The alerts, by the beginning of their ids [default: all]
+        #[arg(value_name = "ID")]
+        ids: Vec<String>,
+    },
+    /// Give them up
+    Drop {
+        /// The alerts, by the beginning of their ids
+        #[arg(value_name = "ID", required = true)]
+        ids: Vec<String>,
+    },
+}
+
+/// `trainguard check`.
+#[derive(Debug, Clone, Args)]
+pub struct Check {
+    /// Send a test message through every channel, and say what came of it
+    #[arg(long)]
+    pub alerts: bool,
 }
 
 /// Which runs are meant: all of the config, some of it by name, or a log without any config.
@@ -134,6 +180,9 @@ pub struct Patrol {
     /// The log is complete: nothing will follow
     #[arg(long = "final")]
     pub last: bool,
+    /// Say what the configured actions would do to the run, and do none of it
+    #[arg(long)]
+    pub dry_run: bool,
     /// The least severity that makes the exit code differ from 0
     #[arg(long, value_enum, default_value_t = FailOn::Warning, value_name = "SEVERITY")]
     pub fail_on: FailOn,
@@ -223,6 +272,30 @@ pub struct Done {
     /// The log, where the run has no config
     #[arg(long, value_name = "FILE")]
     pub log: Option<PathBuf>,
+}
+
+/// `trainguard pause` and `trainguard resume`.
+#[derive(Debug, Clone, Args)]
+pub struct Hold {
+    /// The run, by the name that the verdict prints
+    pub run: String,
+    /// Say what would be done, and do nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// The log, where the run has no config
+    #[arg(long, value_name = "FILE")]
+    pub log: Option<PathBuf>,
+}
+
+/// `trainguard stop`.
+#[derive(Debug, Clone, Args)]
+pub struct Stop {
+    /// Which run, and whether it is done.
+    #[command(flatten)]
+    pub hold: Hold,
+    /// SIGKILL follows this long after SIGTERM
+    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = crate::config::duration::parse)]
+    pub grace: Duration,
 }
 
 /// `trainguard explain`.

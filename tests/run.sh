@@ -48,6 +48,9 @@ missing() {
     has script || echo bsdutils
     has bindfs || echo bindfs
     has ps && has pgrep || echo procps
+    has script || echo bsdutils
+    has git || echo git
+    has_module torch || echo python3-torch
     has prometheus && has promtool || echo prometheus
     has prometheus-node-exporter || echo prometheus-node-exporter
     has prometheus-alertmanager && has amtool || echo prometheus-alertmanager

@@ -1,7 +1,9 @@
 //! `trainguard check`: what was understood of the config, and whether its surroundings fit.
 
 use crate::config::trust::{self, Caller};
-use crate::config::{Config, Judge, LoadArgs, ProcessSpec, Run, is_glob, load, log_directory};
+use crate::config::{
+    Config, Judge, Kind, LoadArgs, Named, ProcessSpec, Run, Source, is_glob, load, log_directory,
+};
 use crate::error::{Error, Result};
 use crate::finding::Severity;
 use crate::playbook::Entry;
@@ -71,11 +73,14 @@ fn describe(config: &Config, worst: &mut Severity) -> String {
         Some(file) => say("alert file", file_to_write(file)),
         None => say("alert file", well("off")),
     }
+    for named in &config.channels.named {
+        say("channel", channel_remark(named, config));
+    }
     for (severity, channels) in &config.routing {
         let reached = channels.iter().any(|channel| match channel.as_str() {
             "terminal" => config.channels.terminal,
             "file" => config.channels.file.is_some(),
-            _ => false,
+            name => config.channels.named.iter().any(|named| named.name == name),
         });
         let route = format!("{severity} to {}", channels.join(", "));
         let silent = *severity == Severity::Critical && !reached;
@@ -107,6 +112,41 @@ fn syndrome(entry: &Entry) -> String {
     };
     let examples = count(entry.examples, "example", "examples");
     format!("{}: {examples}, {}", entry.id, count(entry.near_misses, "near miss", "near misses"))
+}
+
+/// Whether a channel would be used. Nothing is sent here: `--alerts` does.
+fn channel_remark(named: &Named, config: &Config) -> Remark {
+    let Named { name, kind } = named;
+    let (to, missing) = match kind {
+        Kind::Webhook(webhook) => match &webhook.address {
+            Source::Here(address) => (address.to_string(), None),
+            Source::File(path) => (format!("the address in {}", path.display()), Some(path.as_path())),
+        },
+        Kind::Command(program) => {
+            let path = Path::new(&program.command[0]);
+            (program.command[0].clone(), path.is_absolute().then_some(path))
+        }
+        Kind::Alertmanager(manager) => match &manager.address {
+            Source::Here(address) => (address.to_string(), None),
+            Source::File(path) => (format!("the address in {}", path.display()), Some(path.as_path())),
+        },
+        Kind::Syslog(socket) | Kind::Journald(socket) => {
+            (socket.display().to_string(), Some(socket.as_path()))
+        }
+    };
+    let text = format!("{name}: {} to {to}", kind.word());
+    let runs = matches!(kind, Kind::Command(_));
+    let access = if runs { Access::EXEC_OK } else { Access::READ_OK };
+    if let Some(error) = missing.and_then(|path| rustix::fs::access(path, access).err()) {
+        return odd(format!("{text}: it cannot be used ({})", std::io::Error::from(error)));
+    }
+    if !config.trusted {
+        return odd(format!("{text}: nothing is sent there, for others can change this config"));
+    }
+    if !config.routing.values().flatten().any(|routed| routed == name) {
+        return odd(format!("{text}: no severity is routed to it: add it under `severity_routing`"));
+    }
+    well(text)
 }
 
 /// Whether the judge would be asked. It is not asked here: that costs money.

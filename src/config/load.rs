@@ -83,7 +83,7 @@ pub fn load(args: &LoadArgs<'_>) -> Result<Config> {
     let mut notes: Vec<String> = Vec::new();
     let trusted = found.faults.is_empty();
     for fault in &found.faults {
-        notes.push(format!("{fault} (it is read, but runs no command and sends no signal)"));
+        notes.push(format!("{fault} (it is read, but runs no command, sends no message and no signal)"));
     }
     for (name, _) in &merged.homes {
         if !raw::SECTIONS_IN_EFFECT.contains(name) {
@@ -131,7 +131,11 @@ pub fn load(args: &LoadArgs<'_>) -> Result<Config> {
         history: history::history(&merged.at("history"), raw.history.as_ref())?,
         aliases: metrics::aliases(&merged.at("metrics"), raw.metrics.as_ref())?,
         judge: judge::judge(&merged.at("judge"), raw.judge.as_ref())?,
-        routing: alerting::routing(&merged.at("severity_routing"), raw.severity_routing.as_ref())?,
+        routing: alerting::routing(
+            &merged.at("severity_routing"),
+            raw.severity_routing.as_ref(),
+            raw.channels.as_ref(),
+        )?,
         runs: match single {
             Some(single) => vec![single.run],
             None => runs::runs(&merged.at("runs"), raw.runs.as_deref(), &playbook, &mut notes)?,
@@ -143,6 +147,10 @@ pub fn load(args: &LoadArgs<'_>) -> Result<Config> {
         state_dir,
         health_file,
         prometheus_textfile,
+        heartbeat: exposure::heartbeat(
+            [&merged.top("heartbeat_url"), &merged.top("heartbeat_url_file")],
+            [raw.heartbeat_url.as_ref(), raw.heartbeat_url_file.as_ref()],
+        )?,
         notes: Vec::new(),
         trusted,
     };

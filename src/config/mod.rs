@@ -4,9 +4,12 @@
 //! mistake ends as `file:line:column` with its source line and what to do next.
 
 pub mod actions;
+pub mod address;
 mod alerting;
+pub mod alertmanager;
 mod audit;
 mod bare;
+mod channel;
 mod diagnose;
 mod document;
 pub mod duration;
@@ -24,14 +27,16 @@ mod playbook;
 mod raw;
 mod runs;
 mod section;
+pub mod template;
 #[cfg(test)]
 mod tests;
 mod thresholds;
 pub mod trust;
 
 pub use actions::{Action, Actions};
-pub use alerting::CHANNELS;
+pub use address::Address;
 pub use bare::BareLog;
+pub use channel::{Format, Hidden, Kind, Named, Program, Source, Webhook};
 pub(crate) use diagnose::nearest;
 pub use expand::Env;
 pub use gpu::{Gpu, GpuName, GpuSource};
@@ -101,6 +106,8 @@ pub struct Config {
     pub health_file: PathBuf,
     /// What node_exporter's textfile collector reads; written beside the health file and from it.
     pub prometheus_textfile: Option<PathBuf>,
+    /// What is told that a patrol begins and ends.
+    pub heartbeat: Option<Source<Address>>,
     /// Things the verdict must say once: keys that are not in effect in this version, a config that others can write.
     pub notes: Vec<String>,
     /// Whether commands may be run and signals sent on this config's word.
@@ -187,13 +194,15 @@ pub struct Patrol {
     pub reopen_quiet: Duration,
 }
 
-/// `channels:`. Channels of later versions are accepted and named in [`Config::notes`].
+/// `channels:`. Those of later versions are accepted and named in [`Config::notes`].
 #[derive(Debug, Clone)]
 pub struct Channels {
     /// Alerts under `-q`.
     pub terminal: bool,
     /// The alert file's path, where it is enabled.
     pub file: Option<PathBuf>,
+    /// The others that are enabled, in the order of the file.
+    pub named: Vec<Named>,
 }
 
 /// One run under guard.

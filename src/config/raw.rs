@@ -1,6 +1,9 @@
 //! The config file as it is written: every key that it may hold, nothing checked but the kind of
 //! each value. Strings here still hold their `${ENV}`; [`super::section::Section`] hands them out expanded.
 
+pub(super) mod channels;
+
+use channels::Channels;
 use serde::Deserialize;
 use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Unexpected, Visitor};
@@ -29,7 +32,8 @@ pub(super) struct File {
     pub(super) history: Option<History>,
     pub(super) metrics: Option<Metrics>,
     pub(super) prometheus_textfile: Option<Text>,
-    pub(super) heartbeat_url: Option<Later>,
+    pub(super) heartbeat_url: Option<Text>,
+    pub(super) heartbeat_url_file: Option<Text>,
 }
 
 macro_rules! sections {
@@ -72,6 +76,7 @@ sections!(
     metrics,
     prometheus_textfile,
     heartbeat_url,
+    heartbeat_url_file,
 );
 
 /// Sections that take effect in this version.
@@ -89,6 +94,8 @@ pub(super) const SECTIONS_IN_EFFECT: &[&str] = &[
     "playbook",
     "judge",
     "prometheus_textfile",
+    "heartbeat_url",
+    "heartbeat_url_file",
 ];
 
 #[derive(Debug, Default, Deserialize)]
@@ -147,16 +154,6 @@ pub(super) struct Judge {
 }
 
 #[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, expecting = "a mapping such as `{file: {enabled: true}}`")]
-pub(super) struct Channels {
-    pub(super) terminal: Option<Terminal>,
-    pub(super) file: Option<AlertFile>,
-    pub(super) webhook: Option<Webhook>,
-    pub(super) orchestrator: Option<Later>,
-    pub(super) command: Option<Later>,
-}
-
-#[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, expecting = "a mapping such as `{enabled: true}`")]
 pub(super) struct Terminal {
     pub(super) enabled: Option<Flag>,
@@ -167,16 +164,6 @@ pub(super) struct Terminal {
 pub(super) struct AlertFile {
     pub(super) enabled: Option<Flag>,
     pub(super) path: Option<Text>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, expecting = "a mapping such as `{enabled: true, url_file: hook.url}`")]
-pub(super) struct Webhook {
-    pub(super) enabled: Option<Flag>,
-    #[serde(rename = "url")]
-    pub(super) _url: Option<Text>,
-    #[serde(rename = "url_file")]
-    pub(super) _url_file: Option<Text>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -1,11 +1,12 @@
 //! One small HTTP client: everything that leaves the machine over HTTP goes through here.
 //!
 //! It never waits longer than it is told, follows no redirect, reads a few KiB of an answer and no
-//! more, and says what came of it in three words: taken, later, never. An [`Address`] is a secret
-//! where it holds a token: nothing here prints more of it than scheme and host.
+//! more, and says what came of it in three words: taken, later, never. An [`Address`] may be a
+//! secret: nothing here prints more of it than scheme and host.
 
 use super::Outcome;
 use super::text::one_line;
+use crate::config::Address;
 use crate::redact::redact;
 use chrono::{DateTime, Utc};
 use std::ffi::OsString;
@@ -13,7 +14,7 @@ use std::fmt;
 use std::io::Read;
 use std::path::Path;
 use std::time::Duration;
-use ureq::http::{self, Uri};
+use ureq::http;
 use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
 use ureq::{Agent, Proxy};
 
@@ -26,74 +27,6 @@ const CA_MAX: u64 = 4 * 1024 * 1024;
 
 /// How the environment is asked.
 pub type Env<'a> = &'a dyn Fn(&str) -> Option<OsString>;
-
-/// Where a request goes. Prints as `scheme://host/…`: its path and query may be a secret.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Address {
-    uri: Uri,
-    host: String,
-}
-
-impl Address {
-    /// Reads an `http://` or `https://` URL.
-    ///
-    /// # Errors
-    /// What is wrong with it, without its text.
-    pub fn parse(text: &str) -> Result<Self, String> {
-        let uri: Uri = text.trim().parse().map_err(|_| "it is no URL".to_owned())?;
-        if !matches!(uri.scheme_str(), Some("http" | "https")) {
-            return Err("it does not begin with http:// or https://".to_owned());
-        }
-        let authority = uri.authority().ok_or("it names no host")?;
-        if authority.as_str().contains('@') {
-            return Err("it holds a user or password: put them into `headers`, as Authorization".to_owned());
-        }
-        let host = authority.host().trim_start_matches('[').trim_end_matches(']').to_ascii_lowercase();
-        if host.is_empty() {
-            return Err("it names no host".to_owned());
-        }
-        Ok(Self { uri, host })
-    }
-
-    /// The host, in lower case, without the port.
-    pub fn host(&self) -> &str {
-        &self.host
-    }
-
-    /// The path, from its first slash on.
-    pub fn path(&self) -> &str {
-        self.uri.path()
-    }
-
-    fn is_https(&self) -> bool {
-        self.uri.scheme_str() == Some("https")
-    }
-
-    /// A text without what of the address is secret.
-    fn conceal(&self, text: &str) -> String {
-        let mut text = text.to_owned();
-        let path = self.uri.path().trim_matches('/');
-        let pieces =
-            [self.uri.path_and_query().map(http::uri::PathAndQuery::as_str), Some(path), self.uri.query()];
-        for piece in pieces.into_iter().flatten().filter(|piece| piece.len() > 1) {
-            text = text.replace(piece, "…");
-        }
-        text
-    }
-}
-
-impl fmt::Display for Address {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let authority = self.uri.authority().map_or("", http::uri::Authority::as_str);
-        write!(f, "{}://{authority}/…", self.uri.scheme_str().unwrap_or("http"))
-    }
-}
-
-impl fmt::Debug for Address {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
 
 /// One request.
 #[derive(Clone, Copy)]
@@ -183,7 +116,7 @@ impl Client {
     /// # Errors
     /// There was no complete answer: what it means for whoever sent something.
     pub fn send(&self, request: &Request<'_>, limit: Duration, read_body: bool) -> Result<Answer, Outcome> {
-        let mut builder = http::Request::builder().method(request.method).uri(self.address.uri.clone());
+        let mut builder = http::Request::builder().method(request.method).uri(self.address.uri().clone());
         for (name, value) in request.headers {
             builder = builder.header(name.as_str(), value.as_str());
         }

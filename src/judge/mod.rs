@@ -12,6 +12,7 @@ pub mod eta;
 pub mod gpu;
 pub mod gradient;
 pub mod guard;
+pub mod held;
 pub mod history;
 pub mod learning;
 pub mod log;
@@ -166,6 +167,9 @@ pub struct Memory {
     pub start: attempt::StartMemory,
     /// The sign of completion, where there was one.
     pub end: Option<attempt::End>,
+    /// On whose word it was stopped or is held.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub held: Option<held::Held>,
     /// What of the log was understood.
     #[serde(skip_serializing_if = "log::LogMemory::is_idle")]
     pub log: log::LogMemory,
@@ -213,6 +217,7 @@ impl Memory {
 /// Judges one look: attempts and completion first, then every check.
 pub fn judge(context: &Context<'_>, memory: &mut Memory) -> Vec<Opinion> {
     attempt::follow(context, memory);
+    held::follow(context, memory);
     silence::follow(context, memory);
     eta::follow(context, memory);
     history::follow(context, memory);
@@ -225,6 +230,7 @@ pub fn judge(context: &Context<'_>, memory: &mut Memory) -> Vec<Opinion> {
         opinions
             .extend(over.map(|open| Opinion::Well(open.clone(), "the run was declared finished".to_owned())));
     }
+    held::quiet(context, memory, &mut opinions);
     opinions.extend(no_longer_asked(context));
     process::remember(context, memory);
     memory.numbers = context.look.digest.numbers.clone();

@@ -1,6 +1,6 @@
 //! Where a run stands.
 
-use super::{Context, Memory};
+use super::{Context, Memory, held};
 use serde::{Deserialize, Serialize};
 
 /// Where a run stands.
@@ -64,6 +64,8 @@ pub fn phase(context: &Context<'_>, memory: &Memory) -> Phase {
     let nothing = context.look.digest.numbers.rows == 0 && context.look.digest.last_lines.is_empty();
     if memory.end.is_some() {
         Phase::Finished
+    } else if let Some(phase) = held::phase(context, memory) {
+        phase
     } else if memory.process.dead_since.is_some() {
         Phase::Failed
     } else if memory.silence.ended {

@@ -8,6 +8,7 @@ use crate::finding::{Claim, Occurrence, Opinion, Severity, Subject};
 use crate::metrics::{Metric, Row};
 use crate::observe::checkpoint::{Checkpoint, CheckpointFacts};
 use crate::observe::digest::DigestFacts;
+use crate::observe::launched::{Ended, Ending, LaunchFacts};
 use crate::observe::log::{FileFacts, LogFacts};
 use crate::observe::process::{Found, Identity, Life, ProcessFacts, Visible};
 use crate::observe::{Look, Observation};
@@ -205,6 +206,22 @@ impl Scene {
         self.found(Found::Gone { pid: Some(pid), why: format!("no process {pid}") })
     }
 
+    /// It was launched just now; with an end, it is gone.
+    pub(crate) fn launched(&mut self, pid: i32, how: Option<Ending>) -> &mut Self {
+        let process = Identity { pid, start_ticks: pid as u64, boot_id: "boot".to_owned() };
+        let (started, at) = (self.clock.wall, self.clock.wall + TimeDelta::seconds(30));
+        let ended = how.map(|how| Ended { at: Some(at), how });
+        if ended.is_some() {
+            self.gone(pid);
+        } else {
+            self.process(pid);
+        }
+        self.later(60);
+        let command = "python train.py".to_owned();
+        self.look.launched = Some(LaunchFacts { process, command, started, ended });
+        self
+    }
+
     pub(crate) fn found(&mut self, found: Found) -> &mut Self {
         self.run.process = Some(ProcessSpec::PidFile("/runs/train.pid".into()));
         self.look.process =
@@ -366,7 +383,7 @@ fn config() -> Config {
         },
         gpu: Gpu::default(),
         playbook: Catalogue::default(),
-        channels: Channels { terminal: true, file: None },
+        channels: Channels { terminal: true, file: None, named: Vec::new() },
         judge: None,
         routing: std::collections::BTreeMap::new(),
         runs: Vec::new(),
@@ -374,6 +391,7 @@ fn config() -> Config {
         state_dir: "/state".into(),
         health_file: "/state/agent_health.yaml".into(),
         prometheus_textfile: None,
+        heartbeat: None,
         notes: Vec::new(),
         trusted: true,
     }

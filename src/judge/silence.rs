@@ -57,6 +57,13 @@ pub struct SilenceMemory {
 }
 
 impl SilenceMemory {
+    /// What was silent on somebody's word is as if it had said something now.
+    pub fn begin_anew(&mut self, now: &Reading) {
+        if let Some(at) = &mut self.at {
+            (*at, self.age_s) = (now.clone(), 0.0);
+        }
+    }
+
     /// No log was seen yet.
     pub(super) fn is_fresh(&self) -> bool {
         self.at.is_none()
@@ -147,15 +154,16 @@ pub(super) fn is_long(context: &Context<'_>, memory: &Memory) -> bool {
     memory.silence.ended || silent_s(context, &memory.silence).is_some_and(|silent| silent >= limit)
 }
 
-/// Seconds after which a row is overdue however fast rows come: looks that are seconds apart do not see
-/// single rows.
-const OVERDUE_LEAST_S: f64 = 10.0;
+/// A log of many rows a second says nothing by its silence in less time than this, seconds: a
+/// checkpoint that is written takes as long.
+const LASTING_LEAST_S: f64 = 10.0;
 
-/// Whether no row came for so many of the slowest recent intervals.
-pub fn overdue(context: &Context<'_>, memory: &Memory, intervals: f64) -> bool {
-    let interval = interval_s(&context.look.digest.numbers, &memory.silence).unwrap_or_default();
-    silent_s(context, &memory.silence)
-        .is_some_and(|silent| silent >= (intervals * interval).max(OVERDUE_LEAST_S))
+/// Whether nothing came for so many of the slowest recent intervals between rows.
+pub(super) fn lasts(context: &Context<'_>, memory: &Memory, intervals: f64) -> bool {
+    let limit =
+        interval_s(&context.look.digest.numbers, &memory.silence).map(|interval| intervals * interval);
+    let limit = limit.unwrap_or(BEFORE_PACE_S).max(LASTING_LEAST_S);
+    silent_s(context, &memory.silence).is_some_and(|silent| silent >= limit)
 }
 
 /// Whether the log brought something since the previous look, or, at the first, lately.

@@ -9,6 +9,7 @@
 use crate::clock::{Clock, Reading};
 use crate::consult;
 use crate::decide::Ledger;
+use crate::decide::orders::Orders;
 use crate::error::{Error, Result};
 use crate::judge::attendance::Attendance;
 use crate::judge::{Memory, Phase};
@@ -66,6 +67,9 @@ pub struct State {
     /// Open findings.
     #[serde(default)]
     pub ledger: Ledger,
+    /// What was ordered to be done about findings.
+    #[serde(default, skip_serializing_if = "Orders::is_idle")]
+    pub orders: Orders,
     /// Probes that hang.
     #[serde(default)]
     pub stuck: Vec<Stuck>,
@@ -103,6 +107,7 @@ impl State {
             memory: Memory::default(),
             consult: consult::Memory::default(),
             ledger: Ledger::default(),
+            orders: Orders::default(),
             stuck: Vec::new(),
             patrols: 0,
             replaces_damage: false,

@@ -377,6 +377,22 @@ const GUARD: &[Observed] = &[
         advice: "Check the channel in the config; the outbox keeps what was not delivered.",
     },
     Observed {
+        id: "action_taken",
+        title: "What you configured was done about a finding",
+        severity: "as the finding",
+        means: "The run was stopped, paused or started again, or your program was run, because `actions` or `loss_nan_action` says so. The message names the processes and the finding.",
+        told_apart: "It follows the alert of its finding and is told once for each; nothing is signalled a second time.",
+        advice: "Read the finding. `trainguard resume RUN` lets a paused run go on; journal.jsonl in the run's directory has every signal. docs/acting.md says whom a signal reaches.",
+    },
+    Observed {
+        id: "action_failed",
+        title: "What you configured could not be done, or was refused",
+        severity: "as the finding, a warning at least",
+        means: "A process could not be signalled, a start failed, or a restart is of no use: too many within a day, a failure that repeats itself, or no recorded environment.",
+        told_apart: "The message says which of them; the run is as it was.",
+        advice: "Mend what the message names, then act by hand: trainguard stop, pause or resume RUN, or start the run yourself.",
+    },
+    Observed {
         id: "judge_concern",
         title: "The judge that you configured sees something that no check sees",
         severity: "warning at most; info where it says so",

@@ -3,6 +3,8 @@
 #![allow(clippy::format_push_string, clippy::format_collect, reason = "short texts")]
 #![allow(unreachable_pub, reason = "one binary of many modules")]
 
+mod act;
+mod agents;
 mod bad_config;
 mod bad_input;
 mod checkpoints;

@@ -20,6 +20,8 @@ pub(super) struct Printer<'a> {
     keep: Option<&'a Keep>,
     out: &'a mut dyn Write,
     stderr: Box<dyn Write>,
+    /// The verdict as people read it.
+    said: String,
 }
 
 impl<'a> Printer<'a> {
@@ -34,7 +36,12 @@ impl<'a> Printer<'a> {
             ReportFormat::Github => Box::new(github::Guarded::new(io::stderr())),
             _ => Box::new(io::stderr()),
         };
-        Self { args, common, clock, keep, out, stderr }
+        Self { args, common, clock, keep, out, stderr, said: String::new() }
+    }
+
+    /// The verdict as people read it, whatever was printed.
+    pub(super) fn said(self) -> String {
+        self.said
     }
 
     /// Whether the verdict is for programs: printed always and alone.
@@ -106,6 +113,9 @@ impl Voice for Printer<'_> {
     }
 
     fn tell(&mut self, told: &Told<'_>) -> io::Result<BTreeSet<String>> {
+        let mut said = Vec::new();
+        text::report(&mut said, told.report, text::Style { color: false, verbose: false })?;
+        self.said = String::from_utf8_lossy(&said).into_owned();
         match self.write(told) {
             Ok(true) => Ok(told.kept().map(|alert| alert.id.clone()).collect()),
             Ok(false) => Ok(BTreeSet::new()),

@@ -1,9 +1,10 @@
 //! How the attended first phase of a run ends.
 
+use crate::config::Action;
 use crate::decide::Decision;
 use crate::finding::{Finding, Severity, Standing};
 use crate::judge::attendance::Progress;
-use crate::judge::{Context, Phase, nan, silence, words};
+use crate::judge::{Context, Phase, nan, words};
 use crate::observe::process::ProcessFacts;
 use crate::persist::state::State;
 
@@ -33,7 +34,8 @@ impl Ending {
     /// The exit code.
     pub(crate) fn code(&self) -> u8 {
         match self {
-            Self::RunEnded { phase: Phase::Finished | Phase::Ended | Phase::Stopped, .. }
+            Self::RunEnded { phase: Phase::Finished | Phase::Ended, .. }
+            | Self::RunEnded { phase: Phase::Stopped, cause: None }
             | Self::HandedOver(_)
             | Self::Interrupted => 0,
             Self::Critical(_) | Self::RunEnded { .. } => Severity::Critical.exit_code(),
@@ -44,6 +46,10 @@ impl Ending {
 /// Whether the phase ends with this look, and how.
 pub(super) fn ending(context: &Context<'_>, state: &State, decision: &Decision) -> Option<Ending> {
     let watch = context.attended?;
+    // A run that is about to be started again begins its phase again.
+    if state.orders.pending.iter().any(|order| matches!(order.action, Action::Restart(_))) {
+        return None;
+    }
     let mut critical = decision.findings.iter().filter(|finding| {
         let open = matches!(finding.state, Standing::New | Standing::Ongoing);
         open && finding.severity == Severity::Critical && finding.acknowledged.is_none()
@@ -65,7 +71,7 @@ pub(super) fn ending(context: &Context<'_>, state: &State, decision: &Decision) 
 /// Whether a critical finding is there to stay: one NaN of a scaler and a caught exception are not.
 fn is_settled(context: &Context<'_>, state: &State, finding: &Finding) -> bool {
     match finding.check.as_str() {
-        nan::NAME => nan::is_lost(context) || silence::overdue(context, &state.memory, NAN_INTERVALS),
+        nan::NAME => nan::is_certain(context, &state.memory),
         words::NAME => {
             let known = context.look.process.known();
             let gone = known.is_some_and(ProcessFacts::has_ended);
@@ -74,6 +80,3 @@ fn is_settled(context: &Context<'_>, state: &State, finding: &Finding) -> bool {
         _ => true,
     }
 }
-
-/// A NaN after which no row follows for so many intervals between rows is the last (the contract's number).
-const NAN_INTERVALS: f64 = 3.0;

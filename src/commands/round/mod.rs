@@ -4,6 +4,7 @@
 //! forget them, then the health file; then the verdict is told; then what is configured is done; then
 //! channels are served, which may take long and changes nothing of the verdict.
 
+mod acting;
 mod attending;
 mod counsel;
 mod ending;
@@ -16,10 +17,11 @@ use crate::cli::Common;
 use crate::clock::Clock;
 use crate::config::{Config, Run};
 use crate::decide::Alert;
+use crate::deliver::alertmanager::{self, Seen};
 use crate::deliver::health::{self, Update};
 use crate::deliver::outbox::{Delivery, Outbox};
 use crate::deliver::report::{Report, RunReport, SCHEMA};
-use crate::deliver::{channels, prometheus, text};
+use crate::deliver::{Site, at_hand, elsewhere, prometheus, text};
 use crate::error::{Error, Result, chain};
 use crate::finding::Severity;
 use crate::judge;
@@ -29,6 +31,8 @@ use crate::persist::lock::Lock;
 use crate::persist::run_directory::Record;
 use crate::persist::state::{Loaded, State};
 use crate::persist::store::Store;
+use crate::redact::Redactor;
+pub(crate) use acting::Acting;
 pub(crate) use attending::{Doing, Glimpse, Watcher};
 use counsel::Stage;
 pub(crate) use ending::Ending;
@@ -146,6 +150,8 @@ pub(crate) struct Round<'a> {
     pub(crate) whole: bool,
     /// The logs are complete: nothing will follow.
     pub(crate) last: bool,
+    /// How what is configured is done.
+    pub(crate) acting: Acting,
     /// This invocation stays with the runs for their first steps.
     pub(crate) watcher: Option<&'a Watcher>,
 }
@@ -157,7 +163,11 @@ impl Round<'_> {
         let mut held: Vec<_> = runs.into_iter().map(|run| (run, self.hold(run, lock_until))).collect();
         let answers = self.probe(&mut held);
         let owed = self.keep.map_or(Ok(Vec::new()), |keep| keep.outbox.undelivered());
-        let (owed, unread) = owed.map_or_else(|error| (Vec::new(), Some(chain(&error))), |owed| (owed, None));
+        let (mut owed, unread) =
+            owed.map_or_else(|error| (Vec::new(), Some(chain(&error))), |owed| (owed, None));
+        if let Some(keep) = self.keep {
+            owed.extend(alertmanager::undelivered(&keep.store, self.config));
+        }
         let mut left = held.len();
         let stages: Vec<_> = held
             .into_iter()
@@ -190,8 +200,9 @@ impl Round<'_> {
         // What is configured to be done about a finding is done here: the alerts are durable, the
         // verdict is told, and the runs' locks are free.
         if let Some(keep) = self.keep {
+            voice.complain(&self.act(keep, &outcomes));
             // A channel's failure is the next round's finding, and no part of this verdict.
-            let Delivery { troubles, dropped } = self.deliver(keep, voice.terminal(), shown);
+            let Delivery { troubles, dropped } = self.deliver(keep, voice.terminal(), shown, &outcomes);
             let told = self.common.quiet && report.tells(judge::guard::DELIVERY_FAILED);
             voice.complain(if told { &[] } else { &troubles });
             voice.complain(&dropped);
@@ -223,7 +234,8 @@ impl Round<'_> {
         let wait = lock_until.saturating_duration_since(Instant::now());
         let lock = keep.store.lock_run(&run.name, wait)?;
         let known = State::exists(&keep.store, &run.name);
-        let Loaded { state, damage } = State::load(&keep.store, &run.name, log, self.clock)?;
+        let Loaded { mut state, damage } = State::load(&keep.store, &run.name, log, self.clock)?;
+        self.review(keep, &mut state)?;
         if !known {
             // On a full disk it looks all the same, and says at the end what could not be kept.
             drop(state.save(&keep.store).and_then(|()| keep.store.sync()));
@@ -296,11 +308,43 @@ impl Round<'_> {
         Ok(exposed.err().map(|error| format!("prometheus_textfile is as it was: {}", chain(&error))))
     }
 
-    fn deliver(&self, keep: &Keep, out: &mut dyn Write, shown: BTreeSet<String>) -> Delivery {
-        let mut channels = channels(&keep.store, out, shown);
+    fn deliver(
+        &self,
+        keep: &Keep,
+        out: &mut dyn Write,
+        shown: BTreeSet<String>,
+        outcomes: &[Outcome],
+    ) -> Delivery {
+        let redactor = Redactor::of_environment(std::env::vars_os());
+        let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+        let env = |name: &str| std::env::var_os(name);
+        let site = Site { env: &env, now: self.clock.wall(), host: &host, redactor: &redactor };
+        let mut channels = at_hand(&keep.store, out, shown, &redactor);
+        channels.extend(elsewhere(self.config, site));
         let time = self.common.timeout.saturating_sub(self.clock.elapsed()).min(DELIVERY_MAX);
-        let drained = keep.outbox.drain(&mut channels, self.clock.wall(), Instant::now() + time);
-        drained.unwrap_or_else(|error| Delivery { troubles: vec![chain(&error)], dropped: Vec::new() })
+        let until = Instant::now() + time;
+        let drained = keep.outbox.drain(&mut channels, self.clock.wall(), until);
+        let mut delivery =
+            drained.unwrap_or_else(|error| Delivery { troubles: vec![chain(&error)], dropped: Vec::new() });
+        delivery.troubles.extend(self.tell_alertmanagers(keep, outcomes, until));
+        delivery
+    }
+
+    fn tell_alertmanagers(&self, keep: &Keep, outcomes: &[Outcome], until: Instant) -> Vec<String> {
+        let seen = outcomes.iter().filter_map(|outcome| {
+            let open = &outcome.state.as_ref()?.ledger.open;
+            Some(Seen { run: &outcome.report.name, open })
+        });
+        let machine = rustix::system::uname();
+        let site = alertmanager::Site {
+            store: &keep.store,
+            config: self.config,
+            env: &|name| std::env::var_os(name),
+            now: self.clock.wall(),
+            host: &machine.nodename().to_string_lossy(),
+            whole: self.whole,
+        };
+        alertmanager::tell(&site, &seen.collect::<Vec<_>>(), until)
     }
 }
 

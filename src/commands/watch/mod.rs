@@ -12,7 +12,7 @@ mod line;
 pub(crate) use super::round::Ending;
 
 use super::launched;
-use super::round::{Keep, Outcome, Round, Voice, Watcher};
+use super::round::{Acting, Keep, Outcome, Round, Voice, Watcher};
 use crate::cli::{Common, Watch as Args};
 use crate::clock::Clock;
 use crate::config::{BareLog, Config, Run};
@@ -118,6 +118,7 @@ impl Attended<'_> {
                 whole: false,
                 last: false,
                 watcher: Some(&watcher),
+                acting: Acting::Wait,
             };
             let verdict = round.look(runs.clone(), voice);
             for outcome in verdict.outcomes {

@@ -117,7 +117,7 @@ fn a_config_that_others_can_write_is_read_and_not_trusted() {
     assert_eq!(
         config.notes,
         [format!(
-            "{path} is writable by everybody: chmod go-w '{path}' (it is read, but runs no command and sends no signal)"
+            "{path} is writable by everybody: chmod go-w '{path}' (it is read, but runs no command, sends no message and no signal)"
         )]
     );
     fs::set_permissions(place.path("d/a.yaml"), fs::Permissions::from_mode(0o644)).unwrap();
