@@ -8,6 +8,7 @@ mod bad_input;
 mod checkpoints;
 mod crash;
 mod cron;
+mod deliver;
 mod disks;
 mod explain;
 mod failures;
