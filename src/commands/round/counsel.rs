@@ -5,8 +5,9 @@
 
 use super::attending::Glimpse;
 use super::look::Looked;
-use super::{DELIVERY_MAX, Outcome, Round, verdict};
+use super::{Outcome, Round, verdict};
 use crate::clock::Reading;
+use crate::commands::delivery::DELIVERY_MAX;
 use crate::commands::settle;
 use crate::config::{Judge, Run};
 use crate::consult::{self, Brief, Reply, program};

@@ -107,6 +107,15 @@ impl<'a> Display<'a> {
             () if io::stdout().is_terminal() && !dumb => Show::Live,
             () => Show::Lines,
         };
+        Self::showing(show, out, common)
+    }
+
+    /// Beside something that is printed as it comes: a live line would be in its way.
+    pub(super) fn beside(out: &'a mut dyn Write, common: &Common) -> Self {
+        Self::showing(if common.quiet { Show::Alerts } else { Show::Lines }, out, common)
+    }
+
+    fn showing(show: Show, out: &'a mut dyn Write, common: &Common) -> Self {
         Self {
             show,
             quiet: common.quiet,
