@@ -87,8 +87,48 @@ pub enum Command {
     History(History),
     /// Print the rows of numbers that trainguard reads out of a log
     Metrics(Metrics),
+    /// List the alerts that were not delivered yet; retry or drop them
+    Alerts(Alerts),
     /// Check the config: every mistake is named with file, line and key
-    Check,
+    Check(Check),
+}
+
+/// `trainguard alerts`.
+#[derive(Debug, Clone, Args)]
+pub struct Alerts {
+    /// What to do with them [default: list]
+    #[command(subcommand)]
+    pub action: Option<AlertsAction>,
+    /// The log, where the run has no config
+    #[arg(long, value_name = "FILE", global = true)]
+    pub log: Option<PathBuf>,
+}
+
+/// What to do with undelivered alerts.
+#[derive(Debug, Clone, Subcommand)]
+pub enum AlertsAction {
+    /// List them: where each is to go, how often that failed, and why
+    List,
+    /// Send them now, also what was refused for good
+    Retry {
+        /// The alerts, by the beginning of their ids [default: all]
+        #[arg(value_name = "ID")]
+        ids: Vec<String>,
+    },
+    /// Give them up
+    Drop {
+        /// The alerts, by the beginning of their ids
+        #[arg(value_name = "ID", required = true)]
+        ids: Vec<String>,
+    },
+}
+
+/// `trainguard check`.
+#[derive(Debug, Clone, Args)]
+pub struct Check {
+    /// Send a test message through every channel, and say what came of it
+    #[arg(long)]
+    pub alerts: bool,
 }
 
 /// Which runs are meant: all of the config, some of it by name, or a log without any config.

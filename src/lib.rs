@@ -15,6 +15,7 @@
 //! * [`persist`] keeps state: whole files, synced and renamed, under locks.
 //! * [`deliver`] tells people and programs: outbox, channels, health file, reports.
 //! * [`launch`] starts a training so that nothing of it hangs on whoever started it.
+//! * [`program`] runs what the user named, within a time and in a group of its own.
 //! * [`redact`] takes secrets out of what leaves the machine.
 //! * [`commands`] strings the stages together, one file per subcommand.
 //!
@@ -35,4 +36,5 @@ pub mod metrics;
 pub mod observe;
 pub mod persist;
 pub mod playbook;
+pub mod program;
 pub mod redact;

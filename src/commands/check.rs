@@ -1,7 +1,9 @@
 //! `trainguard check`: what was understood of the config, and whether its surroundings fit.
 
 use crate::config::trust::{self, Caller};
-use crate::config::{Config, Judge, LoadArgs, ProcessSpec, Run, is_glob, load, log_directory};
+use crate::config::{
+    Address, Config, Judge, Kind, LoadArgs, Named, ProcessSpec, Run, Source, is_glob, load, log_directory,
+};
 use crate::error::{Error, Result};
 use crate::finding::Severity;
 use crate::playbook::Entry;
@@ -71,11 +73,14 @@ fn describe(config: &Config, worst: &mut Severity) -> String {
         Some(file) => say("alert file", file_to_write(file)),
         None => say("alert file", well("off")),
     }
+    for named in &config.channels.named {
+        say("channel", channel_remark(named, config));
+    }
     for (severity, channels) in &config.routing {
         let reached = channels.iter().any(|channel| match channel.as_str() {
             "terminal" => config.channels.terminal,
             "file" => config.channels.file.is_some(),
-            _ => false,
+            name => config.channels.named.iter().any(|named| named.name == name),
         });
         let route = format!("{severity} to {}", channels.join(", "));
         let silent = *severity == Severity::Critical && !reached;
@@ -83,6 +88,9 @@ fn describe(config: &Config, worst: &mut Severity) -> String {
     }
     if let Some(judge) = &config.judge {
         say("judge", judge_remark(judge, config.trusted));
+    }
+    if let Some(heartbeat) = &config.heartbeat {
+        say("heartbeat", heartbeat_remark(heartbeat, config.trusted));
     }
     for note in &config.notes {
         say("note", well(note));
@@ -107,6 +115,51 @@ fn syndrome(entry: &Entry) -> String {
     };
     let examples = count(entry.examples, "example", "examples");
     format!("{}: {examples}, {}", entry.id, count(entry.near_misses, "near miss", "near misses"))
+}
+
+/// Whether a channel would be used. Nothing is sent here: `--alerts` does.
+fn channel_remark(named: &Named, config: &Config) -> Remark {
+    let Named { name, kind } = named;
+    let (to, missing) = match kind {
+        Kind::Webhook(webhook) => address(&webhook.address),
+        Kind::Alertmanager(settings) => address(&settings.address),
+        Kind::Command(program) => {
+            let path = Path::new(&program.command[0]);
+            (program.command[0].clone(), path.is_absolute().then_some(path))
+        }
+        Kind::Syslog(socket) | Kind::Journald(socket) => {
+            (socket.display().to_string(), Some(socket.as_path()))
+        }
+    };
+    let text = format!("{name}: {} to {to}", kind.word());
+    let runs = matches!(kind, Kind::Command(_));
+    let access = if runs { Access::EXEC_OK } else { Access::READ_OK };
+    if let Some(error) = missing.and_then(|path| rustix::fs::access(path, access).err()) {
+        return odd(format!("{text}: it cannot be used ({})", std::io::Error::from(error)));
+    }
+    if !config.trusted {
+        return odd(format!("{text}: nothing is sent there, for others can change this config"));
+    }
+    if !config.routing.values().flatten().any(|routed| routed == name) {
+        return odd(format!("{text}: no severity is routed to it: add it under `severity_routing`"));
+    }
+    well(text)
+}
+
+fn address(source: &Source<Address>) -> (String, Option<&Path>) {
+    match source {
+        Source::Here(address) => (address.to_string(), None),
+        Source::File(path) => (format!("the address in {}", path.display()), Some(path.as_path())),
+    }
+}
+
+/// Whether a patrol could say that it takes place. It is not said here.
+fn heartbeat_remark(source: &Source<Address>, trusted: bool) -> Remark {
+    let (to, missing) = address(source);
+    if let Some(error) = missing.and_then(|path| rustix::fs::access(path, Access::READ_OK).err()) {
+        return odd(format!("{to}: it cannot be used ({})", std::io::Error::from(error)));
+    }
+    if trusted { well(to) } else { odd(format!("{to}: it is not told, for others can change this config")) }
 }
 
 /// Whether the judge would be asked. It is not asked here: that costs money.

@@ -1,6 +1,7 @@
 //! One file per subcommand; each reads as its own story.
 
 pub mod ack;
+pub mod alerts;
 pub mod check;
 pub mod done;
 pub mod explain;
@@ -40,7 +41,9 @@ pub fn run(cli: &Cli, clocks: &dyn Fn() -> Clock, out: &mut dyn Write) -> Result
         Command::Replay(args) => replay::run(args, common, clock, out).map(Severity::exit_code),
         Command::History(args) => history::run(args, common, out).map(|()| 0),
         Command::Metrics(args) => metrics::run(args, common, out).map(Severity::exit_code),
-        Command::Check => check::run(&load_args(common, None)?, out).map(Severity::exit_code),
+        Command::Alerts(args) => alerts::run(args, common, clock, out),
+        Command::Check(args) if args.alerts => alerts::test(common, clock, out).map(Severity::exit_code),
+        Command::Check(_) => check::run(&load_args(common, None)?, out).map(Severity::exit_code),
     }
 }
 
@@ -88,7 +91,7 @@ pub(crate) fn settle(context: &Context<'_>, state: &mut State, opinions: Vec<Opi
 }
 
 /// The state directory: of the config, of `--log`, of `--state-dir`, or `./.trainguard`.
-fn state_directory(log: Option<&PathBuf>, common: &Common) -> Result<PathBuf> {
+pub(crate) fn state_directory(log: Option<&PathBuf>, common: &Common) -> Result<PathBuf> {
     let args = load_args(common, log.map(BareLog::new))?;
     let local = args.cwd.join(config::STATE_DIR);
     match (&common.state_dir, config::load(&args)) {

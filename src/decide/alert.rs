@@ -63,6 +63,10 @@ pub struct Alert {
     /// Its part in the story.
     #[serde(default)]
     pub role: Role,
+    /// The severities as which it was told before, where they lead elsewhere: a recovery goes to those
+    /// who were told of the failure.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub told_as: Vec<Severity>,
     /// Its place among the alerts of one patrol: causes before effects.
     #[serde(default)]
     pub order: usize,

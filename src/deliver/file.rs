@@ -8,6 +8,7 @@ use super::text::one_line;
 use super::{Channel, Message, Outcome};
 use crate::persist::step;
 use crate::persist::store::Store;
+use crate::redact::Redactor;
 use rustix::fs::{Mode, OFlags};
 use std::fs::{File, Permissions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -26,12 +27,13 @@ const FILE_MODE: u32 = 0o644;
 /// The alert file.
 pub struct AlertFile<'a> {
     store: &'a Store,
+    redactor: &'a Redactor,
 }
 
 impl<'a> AlertFile<'a> {
     /// The channel; the store lends its reserve on a full disk.
-    pub fn new(store: &'a Store) -> Self {
-        Self { store }
+    pub fn new(store: &'a Store, redactor: &'a Redactor) -> Self {
+        Self { store, redactor }
     }
 }
 
@@ -45,7 +47,7 @@ impl Channel for AlertFile<'_> {
             return Outcome::Retry { why: "the outbox entry names no file".to_owned(), after: None };
         };
         for entry in &message.entries {
-            let line = line(entry);
+            let line = line(entry, self.redactor);
             if let Err(error) = self.store.with_reserve(|| append(path, &line, entry.mode)) {
                 return Outcome::Retry {
                     why: format!("cannot write {}: {error}", path.display()),
@@ -57,11 +59,11 @@ impl Channel for AlertFile<'_> {
     }
 }
 
-fn line(entry: &Entry) -> String {
+fn line(entry: &Entry, redactor: &Redactor) -> String {
     let alert = &entry.alert;
     let time = alert.time.format("%Y-%m-%dT%H:%M:%SZ");
     let severity = alert.severity.word().to_uppercase();
-    let message = one_line(&alert.message);
+    let message = one_line(&redactor.redact(&alert.message));
     format!("{time} {severity} {} {} {} {message}\n", alert.run, alert.transition.word(), alert.syndrome)
 }
 

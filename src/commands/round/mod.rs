@@ -14,11 +14,11 @@ use crate::cli::Common;
 use crate::clock::Clock;
 use crate::config::{Config, Run};
 use crate::decide::Alert;
-use crate::deliver::alertmanager::{self, Seen};
+use crate::deliver::alertmanager::{self, Desk, Seen};
 use crate::deliver::health::{self, Update};
 use crate::deliver::outbox::{Delivery, Outbox};
 use crate::deliver::report::{Report, RunReport, SCHEMA};
-use crate::deliver::{channels, prometheus, text};
+use crate::deliver::{Site, at_hand, elsewhere, prometheus, text};
 use crate::error::{Error, Result, chain};
 use crate::finding::Severity;
 use crate::judge;
@@ -28,6 +28,7 @@ use crate::persist::lock::Lock;
 use crate::persist::run_directory::Record;
 use crate::persist::state::{Loaded, State};
 use crate::persist::store::Store;
+use crate::redact::Redactor;
 use counsel::Stage;
 use std::collections::BTreeSet;
 use std::io::{self, Write};
@@ -295,31 +296,25 @@ impl Round<'_> {
         shown: BTreeSet<String>,
         outcomes: &[Outcome],
     ) -> Delivery {
-        let mut channels = channels(&keep.store, out, shown);
+        let redactor = Redactor::of_environment(std::env::vars_os());
+        let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+        let env = |name: &str| std::env::var_os(name);
+        let site = Site { env: &env, now: self.clock.wall(), host: &host, redactor: &redactor };
+        let mut channels = at_hand(&keep.store, out, shown, &redactor);
+        channels.extend(elsewhere(self.config, site));
         let time = self.common.timeout.saturating_sub(self.clock.elapsed()).min(DELIVERY_MAX);
         let until = Instant::now() + time;
         let drained = keep.outbox.drain(&mut channels, self.clock.wall(), until);
         let mut delivery =
             drained.unwrap_or_else(|error| Delivery { troubles: vec![chain(&error)], dropped: Vec::new() });
-        delivery.troubles.extend(self.tell_alertmanagers(keep, outcomes, until));
-        delivery
-    }
-
-    fn tell_alertmanagers(&self, keep: &Keep, outcomes: &[Outcome], until: Instant) -> Vec<String> {
         let seen = outcomes.iter().filter_map(|outcome| {
             let open = &outcome.state.as_ref()?.ledger.open;
             Some(Seen { run: &outcome.report.name, open })
         });
-        let machine = rustix::system::uname();
-        let site = alertmanager::Site {
-            store: &keep.store,
-            config: self.config,
-            env: &|name| std::env::var_os(name),
-            now: self.clock.wall(),
-            host: &machine.nodename().to_string_lossy(),
-            whole: self.whole,
-        };
-        alertmanager::tell(&site, &seen.collect::<Vec<_>>(), until)
+        let seen: Vec<_> = seen.collect();
+        let desk = Desk { store: &keep.store, config: self.config, site, whole: self.whole };
+        delivery.troubles.extend(desk.tell(&seen, until));
+        delivery
     }
 }
 

@@ -74,6 +74,7 @@ pub(super) fn alert(number: u32) -> Alert {
         occurrence: None,
         evidence: Evidence::new(),
         role: crate::finding::Role::Root,
+        told_as: Vec::new(),
         order: 0,
     }
 }
