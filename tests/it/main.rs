@@ -4,6 +4,7 @@
 #![allow(unreachable_pub, reason = "one binary of many modules")]
 
 mod agents;
+mod alertmanager;
 mod bad_config;
 mod bad_input;
 mod checkpoints;
@@ -17,6 +18,7 @@ mod failures;
 mod fixtures;
 mod frameworks;
 mod gpu;
+mod heartbeat;
 mod histories;
 mod history;
 mod judge;
