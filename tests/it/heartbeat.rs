@@ -4,6 +4,7 @@
 use crate::scene::{Answer, Scene, failure, healthy, until};
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::process::Stdio;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -180,7 +181,8 @@ fn a_service_that_hangs_holds_the_verdict_up_by_nothing_and_the_patrol_within_bo
     let scene = configured(&service.url());
     let begin = Instant::now();
     let out = std::fs::File::create(scene.path("out")).unwrap();
-    let mut patrol = scene.command(&["patrol", "--timeout", "20s"]).stdout(out).spawn().unwrap();
+    let mut patrol =
+        scene.command(&["patrol", "--timeout", "20s"]).stdout(out).stderr(Stdio::null()).spawn().unwrap();
     until("the verdict is printed", || scene.read("out").starts_with("OK demo"));
     assert!(patrol.try_wait().unwrap().is_none(), "it waits for the service still");
     let status = patrol.wait().unwrap();
