@@ -73,12 +73,20 @@ pub enum Color {
 pub enum Command {
     /// One look at every configured run, or at a bare --log: says what is wrong and exits with its severity
     Patrol(Patrol),
+    /// Phase 1: look every few seconds until the first steps are made, then hand over to patrols
+    Watch(Watch),
     /// Start a training so that neither its terminal's end nor ours ends it; records it for patrols
     Launch(Launch),
     /// Take a finding: it stays visible and stops counting for the exit code until it worsens
     Ack(Ack),
     /// This run is finished and well: no more alarms about it
     Done(Done),
+    /// Hold a run where it is (SIGSTOP), until `resume`
+    Pause(Hold),
+    /// Let a paused run go on (SIGCONT)
+    Resume(Hold),
+    /// End a run: SIGTERM, and SIGKILL for what still lives after the grace
+    Stop(Stop),
     /// What a syndrome means, how it is told from its look-alikes and what to do; or what a log shows
     Explain(Explain),
     /// What patrols would have said, and when, over a log that is complete
@@ -172,6 +180,9 @@ pub struct Patrol {
     /// The log is complete: nothing will follow
     #[arg(long = "final")]
     pub last: bool,
+    /// Say what the configured actions would do to the run, and do none of it
+    #[arg(long)]
+    pub dry_run: bool,
     /// The least severity that makes the exit code differ from 0
     #[arg(long, value_enum, default_value_t = FailOn::Warning, value_name = "SEVERITY")]
     pub fail_on: FailOn,
@@ -199,6 +210,20 @@ pub enum FailOn {
     Warning,
     /// A warning exits 0.
     Critical,
+}
+
+/// `trainguard watch`.
+#[derive(Debug, Clone, Args)]
+pub struct Watch {
+    /// Which runs.
+    #[command(flatten)]
+    pub selection: Selection,
+    /// Look so often
+    #[arg(long, value_name = "DURATION", default_value = "3s", value_parser = crate::config::duration::at_least_100_ms)]
+    pub interval: Duration,
+    /// Stay for so many steps of this start of the run, or rows where no steps are counted [default: training.phase1_steps, 1000]
+    #[arg(long, value_name = "N")]
+    pub phase1_steps: Option<u64>,
 }
 
 /// `trainguard launch`.
@@ -247,6 +272,30 @@ pub struct Done {
     /// The log, where the run has no config
     #[arg(long, value_name = "FILE")]
     pub log: Option<PathBuf>,
+}
+
+/// `trainguard pause` and `trainguard resume`.
+#[derive(Debug, Clone, Args)]
+pub struct Hold {
+    /// The run, by the name that the verdict prints
+    pub run: String,
+    /// Say what would be done, and do nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// The log, where the run has no config
+    #[arg(long, value_name = "FILE")]
+    pub log: Option<PathBuf>,
+}
+
+/// `trainguard stop`.
+#[derive(Debug, Clone, Args)]
+pub struct Stop {
+    /// Which run, and whether it is done.
+    #[command(flatten)]
+    pub hold: Hold,
+    /// SIGKILL follows this long after SIGTERM
+    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = crate::config::duration::parse)]
+    pub grace: Duration,
 }
 
 /// `trainguard explain`.

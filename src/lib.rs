@@ -3,7 +3,7 @@
 //! One invocation is one look, and data flows one way through it:
 //!
 //! ```text
-//! config ▶ observe ▶ judge ▶ decide ▶ persist ▶ print ▶ deliver ▶ mark
+//! config ▶ observe ▶ judge ▶ decide ▶ persist ▶ print ▶ act ▶ deliver ▶ mark
 //! ```
 //!
 //! * [`config`] turns YAML and flags into ready-to-use types.
@@ -13,6 +13,7 @@
 //! * [`consult`] asks the program that the user named for it, where the checks found nothing.
 //! * [`decide`] compares opinions with what is open and says what is new, worse or over.
 //! * [`persist`] keeps state: whole files, synced and renamed, under locks.
+//! * [`act`] stops, pauses and restarts runs, and is the only stage that signals them.
 //! * [`deliver`] tells people and programs: outbox, channels, health file, reports.
 //! * [`launch`] starts a training so that nothing of it hangs on whoever started it.
 //! * [`program`] runs what the user named, within a time and in a group of its own.
@@ -21,6 +22,7 @@
 //!
 //! Arrows may skip a stage and never point back.
 
+pub mod act;
 pub mod cli;
 pub mod clock;
 pub mod commands;

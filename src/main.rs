@@ -4,6 +4,7 @@ use clap::Parser as _;
 use std::io::Write as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
+use trainguard::act::{restart, stop};
 use trainguard::cli::Cli;
 use trainguard::clock::Clock;
 use trainguard::error::{Error, chain};
@@ -19,8 +20,16 @@ fn main() -> ExitCode {
         drop(probe::serve(std::io::stdin().lock(), std::io::stdout()));
         return ExitCode::SUCCESS;
     }
-    if first.is_some_and(|first| first == keeper::ARGUMENT) {
+    if first.as_ref().is_some_and(|first| first == keeper::ARGUMENT) {
         drop(keeper::serve(chrono::Utc::now));
+        return ExitCode::SUCCESS;
+    }
+    if first.as_ref().is_some_and(|first| first == stop::ARGUMENT) {
+        drop(stop::serve(arguments, &Clock::read(chrono::Utc::now())));
+        return ExitCode::SUCCESS;
+    }
+    if first.is_some_and(|first| first == restart::ARGUMENT) {
+        drop(restart::serve(arguments));
         return ExitCode::SUCCESS;
     }
     let cli = match Cli::try_parse() {

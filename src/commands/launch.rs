@@ -70,6 +70,8 @@ impl Plan {
         let git = git::commit(&load.cwd);
         let gpus = variables.get(DEVICES).cloned().or_else(|| std::env::var(DEVICES).ok());
         let gpus = gpus.iter().flat_map(|list| list.split(',')).map(|gpu| gpu.trim().to_owned());
+        let configured = config.runs.iter().find(|known| known.name == run);
+        let keep_environment = config.trusted && configured.is_some_and(|run| run.actions.restart());
         let order = Order {
             run,
             command,
@@ -79,7 +81,7 @@ impl Plan {
             gpus: gpus.filter(|gpu| !gpu.is_empty()).collect(),
             state_dir: config.state_dir.clone(),
             directory: load.cwd,
-            keep_environment: false,
+            keep_environment,
         };
         Ok(Self { config, store, order, lock })
     }
@@ -163,7 +165,9 @@ fn detached(record: &Record, config: &Config, out: &mut dyn Write) {
 fn attended(running: Running, signals: &Signals, store: &Store, out: &mut dyn Write) -> Result<u8> {
     let Record { run, process, log, started, .. } = running.record.clone();
     say(&format!("{run} runs: pid {}, log {}", process.pid, log.display()));
-    let mut copy = Copy::new(&log, running.log_from).ok();
+    let mut copy = Copy::new(&log, running.log_from)
+        .inspect_err(|error| say(&format!("the log is not copied here, it cannot be read: {error}")))
+        .ok();
     let ended = running.ended();
     let mut alone = false;
     let exit = loop {

@@ -6,12 +6,14 @@ pub mod check;
 pub mod done;
 pub mod explain;
 pub mod history;
+pub mod hold;
 pub mod launch;
 pub(crate) mod launched;
 pub mod metrics;
 pub mod patrol;
 pub mod replay;
 mod round;
+pub mod watch;
 
 use crate::cli::{Cli, Color, Command, Common};
 use crate::clock::Clock;
@@ -34,9 +36,13 @@ pub fn run(cli: &Cli, clocks: &dyn Fn() -> Clock, out: &mut dyn Write) -> Result
     let clock = &clocks();
     match &cli.command {
         Command::Patrol(args) => patrol::run(args, common, clock, out),
+        Command::Watch(args) => watch::run(args, common, clocks, out),
         Command::Launch(args) => launch::run(args, common, clock, out),
         Command::Ack(args) => ack::run(args, common, clock, out).map(|()| 0),
         Command::Done(args) => done::run(args, common, clock, out).map(|()| 0),
+        Command::Pause(args) => hold::pause(args, common, clock, out).map(Severity::exit_code),
+        Command::Resume(args) => hold::resume(args, common, clock, out).map(Severity::exit_code),
+        Command::Stop(args) => hold::stop(args, common, clock, out).map(Severity::exit_code),
         Command::Explain(args) => explain::run(args, common, clock, out).map(|()| 0),
         Command::Replay(args) => replay::run(args, common, clock, out).map(Severity::exit_code),
         Command::History(args) => history::run(args, common, out).map(|()| 0),

@@ -107,6 +107,9 @@ pub struct Restart {
     pub max_restarts: u32,
     /// What starts it; without one what `launch` recorded.
     pub command: Option<Program>,
+    /// The run's log, which takes the output of such a command: where the run has one.
+    #[serde(default)]
+    pub log: Option<PathBuf>,
 }
 
 /// A program that is run on the config's word.
@@ -133,6 +136,18 @@ impl Actions {
     /// The rule that names this syndrome.
     pub fn of_syndrome(&self, syndrome: &str) -> Option<&Action> {
         self.0.get(syndrome)
+    }
+
+    /// Tells the restarts which file is the run's log. One of several takes no other output.
+    #[must_use]
+    pub(super) fn with_log(mut self, log: Option<&PathBuf>) -> Self {
+        let log = log.filter(|log| !super::is_glob(log));
+        for action in self.0.values_mut() {
+            if let Action::Restart(restart) = action {
+                restart.log = log.cloned();
+            }
+        }
+        self
     }
 
     /// Whether any rule starts the run again, so that its environment has to be recorded.
@@ -221,7 +236,7 @@ fn word(at: &Section<'_>, key: &str, word: &str) -> Result<Action> {
         "alert" => Action::Alert,
         "stop" => Action::Stop { grace: GRACE },
         "pause" => Action::Pause(Hold::Freeze),
-        "restart" => Action::Restart(Restart { max_restarts: MAX_RESTARTS, command: None }),
+        "restart" => Action::Restart(Restart { max_restarts: MAX_RESTARTS, command: None, log: None }),
         _ => return Err(at.key(key).wrong_word_here("action", word, &WORDS)),
     })
 }
@@ -255,7 +270,7 @@ fn restart(at: &Section<'_>, raw: &raw::Restart) -> Result<Restart> {
     match raw {
         raw::Restart::Command(command) => {
             let command = program(at, "restart", command, None)?;
-            Ok(Restart { max_restarts: MAX_RESTARTS, command: Some(command) })
+            Ok(Restart { max_restarts: MAX_RESTARTS, command: Some(command), log: None })
         }
         raw::Restart::Mapping(raw) => {
             let here = at.key("restart");
@@ -264,6 +279,7 @@ fn restart(at: &Section<'_>, raw: &raw::Restart) -> Result<Restart> {
             Ok(Restart {
                 max_restarts: most.map_or(MAX_RESTARTS, |most| most as u32),
                 command: command.map(|command| program(&here, "command", command, None)).transpose()?,
+                log: None,
             })
         }
     }

@@ -124,7 +124,7 @@ pub fn load(args: &LoadArgs<'_>) -> Result<Config> {
     let playbook = playbook::playbook(&merged.at("playbook"), raw.playbook.as_ref())?;
     let flags = flags(args, &found.documents, &state_dir);
     let config = Config {
-        training: thresholds::training(&merged.at("training"), raw.training.as_ref(), &mut notes)?,
+        training: thresholds::training(&merged.at("training"), raw.training.as_ref())?,
         patrol: thresholds::patrol(&merged.at("patrol"), raw.patrol.as_ref())?,
         gpu: gpu::gpu(&merged.at("gpu"), raw.gpu.as_ref())?,
         channels: alerting::channels(&merged.at("channels"), raw.channels.as_ref(), &state_dir, &mut notes)?,

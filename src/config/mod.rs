@@ -150,6 +150,8 @@ fn not_in_effect(key: &str) -> String {
 pub struct Training {
     /// Steps of the attended first phase.
     pub phase1_steps: u64,
+    /// The phase ends after this long at the latest.
+    pub phase1_max: Duration,
     /// What a non-finite loss leads to.
     pub loss_nan_action: Setting<NanAction>,
     /// Gradient norm; judged by it only where the user set it.

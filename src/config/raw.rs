@@ -102,6 +102,7 @@ pub(super) const SECTIONS_IN_EFFECT: &[&str] = &[
 #[serde(deny_unknown_fields, expecting = "a mapping such as `{phase1_steps: 1000}`")]
 pub(super) struct Training {
     pub phase1_steps: Option<Number>,
+    pub phase1_max_hours: Option<Number>,
     pub(super) loss_nan_action: Option<Text>,
     pub(super) gradient_norm_max: Option<Number>,
     pub(super) loss_max: Option<Number>,

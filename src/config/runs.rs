@@ -113,6 +113,10 @@ fn run(at: &Section<'_>, raw: &raw::Run, playbook: &Catalogue, notes: &mut Vec<S
     for (key, _) in later.iter().filter(|(_, value)| value.is_some()) {
         note(notes, &format!("runs[].{key}"));
     }
+    let actions = match &raw.actions {
+        Some(raw) => actions::actions(&at.key("actions"), raw, playbook)?.with_log(log.as_ref()),
+        None => Actions::default(),
+    };
     Ok(Run {
         name,
         log,
@@ -123,10 +127,7 @@ fn run(at: &Section<'_>, raw: &raw::Run, playbook: &Catalogue, notes: &mut Vec<S
         done_when,
         gpus,
         profile: raw.profile.as_ref().map(|text| profile(at, text)).transpose()?,
-        actions: match &raw.actions {
-            Some(raw) => actions::actions(&at.key("actions"), raw, playbook)?,
-            None => Actions::default(),
-        },
+        actions,
     })
 }
 

@@ -3,6 +3,7 @@
 pub mod alert;
 pub mod ledger;
 pub mod lifecycle;
+pub mod orders;
 
 pub use alert::{Alert, Transition};
 pub use ledger::{Ledger, Open};

@@ -272,7 +272,7 @@ fn life(finding: &Finding, now: DateTime<Utc>) -> String {
     }
 }
 
-fn place(occurrence: &Occurrence) -> String {
+pub(crate) fn place(occurrence: &Occurrence) -> String {
     let step = occurrence.step.map_or_else(String::new, |step| format!(" step {}", plain(step)));
     format!("{}:{}{step} | {}", one_line(&occurrence.file), occurrence.line, one_line(&occurrence.text))
 }

@@ -23,6 +23,9 @@ const UNKNOWN: &str = "process_unknown";
 /// Looks closer together than this, seconds, say nothing about movement: a clock tick is 10 ms, and
 /// a process that waits for its GPU may use none of them for a while.
 const APART_S: f64 = 10.0;
+/// Where looks are seconds apart a wait in the kernel is stuck after this long, seconds: a file server
+/// that is busy lets one wait for a minute.
+const STUCK_S: f64 = 120.0;
 /// CPU that a hung run's idle threads (heartbeats, watchdogs) may use: a thousandth of one core.
 const IDLE_CPU: f64 = 1e-3;
 /// Bytes per second that they may read and write.
@@ -55,7 +58,7 @@ pub struct ProcessMemory {
 
 impl ProcessMemory {
     /// The end of the log as people read it: `FILE:LINE: TEXT`.
-    fn last_lines(&self) -> Vec<String> {
+    pub fn last_lines(&self) -> Vec<String> {
         let line = |line: &Occurrence| format!("{}:{}: {}", line.file, line.line, line.text);
         self.last_lines.iter().map(line).collect()
     }
@@ -144,7 +147,10 @@ pub(super) fn remember(context: &Context<'_>, memory: &mut Memory) {
         .sample
         .as_ref()
         .is_some_and(|sample| apart_s(&sample.at, context.now).is_some_and(|apart| apart < APART_S));
-    if !(same && recent) {
+    // Where looks are seconds apart, what stands still is measured from where it came to stand.
+    let still = context.attended.is_some() && matches!(movement(context, memory), Movement::Still(_));
+    let process = &mut memory.process;
+    if !(same && (recent || still)) {
         let at = context.now.clone();
         process.sample = Some(Sample { at, state: life.state, cpu_s: life.cpu_s, io_bytes: life.io_bytes });
     }
@@ -155,6 +161,57 @@ fn apart_s(earlier: &Reading, later: &Reading) -> Option<f64> {
     (earlier.boot_id == later.boot_id)
         .then_some(later.monotonic_s - earlier.monotonic_s)
         .filter(|apart| *apart >= 0.0)
+}
+
+/// How fast a process tree works.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Rates {
+    /// Cores that it keeps busy.
+    pub(super) cpu_cores: f64,
+    /// Bytes that it reads and writes a second, where that may be known.
+    pub(super) io_bytes_per_s: Option<f64>,
+    /// Its processes.
+    pub(super) processes: usize,
+}
+
+/// How fast it has worked since the look that is remembered; unknown where that was a moment ago.
+pub(super) fn rates(context: &Context<'_>, memory: &Memory) -> Option<Rates> {
+    let (life, sample) = (context.living()?, memory.process.sample.as_ref()?);
+    let apart = apart_s(&sample.at, context.now).filter(|apart| *apart >= APART_S)?;
+    (memory.process.identity.as_ref() == Some(&life.identity)).then(|| Rates {
+        cpu_cores: (life.cpu_s - sample.cpu_s).max(0.0) / apart,
+        io_bytes_per_s: life
+            .io_bytes
+            .zip(sample.io_bytes)
+            .map(|(now, before)| now.saturating_sub(before) as f64 / apart),
+        processes: life.processes,
+    })
+}
+
+/// What a process does, in a word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Doing {
+    /// It computes.
+    Computing,
+    /// It reads or writes.
+    Reading,
+    /// Neither.
+    Waiting,
+}
+
+/// Cores above which a process computes.
+const COMPUTING: f64 = 0.2;
+
+/// What the run's process does; unknown where it was looked at a moment ago.
+pub fn doing(context: &Context<'_>, memory: &Memory) -> Option<Doing> {
+    let rates = rates(context, memory)?;
+    Some(if rates.cpu_cores >= COMPUTING {
+        Doing::Computing
+    } else if rates.io_bytes_per_s.is_some_and(|io| io > IDLE_IO) {
+        Doing::Reading
+    } else {
+        Doing::Waiting
+    })
 }
 
 /// What the tree did since the look that is remembered.
@@ -206,9 +263,10 @@ fn present(context: &Context<'_>, memory: &mut Memory, life: &Life) -> Vec<Opini
     if memory.start.is_current(&life.identity) {
         opinions.push(well(DEAD, "lives"));
     }
+    let least_s = if context.attended.is_some() { STUCK_S } else { 0.0 };
     let was_stuck = memory.process.sample.as_ref().is_some_and(|sample| sample.state == 'D');
     match movement(context, memory) {
-        Movement::Still(apart) if life.state == 'D' && was_stuck => {
+        Movement::Still(apart) if life.state == 'D' && was_stuck && apart >= least_s => {
             let message = format!(
                 "process {pid} is stuck in the kernel (state D){}: no CPU time and no I/O for {}",
                 context.at_step(),

@@ -1,5 +1,6 @@
 //! A run under guard, patrol by patrol, for the tests of checks.
 
+use super::attendance::Attendance;
 use super::{Context, Memory, judge, phase};
 use crate::clock::Reading;
 use crate::config::{Actions, Channels, Config, Gpu, NanAction, Patrol, ProcessSpec, Run, Setting, Training};
@@ -7,6 +8,7 @@ use crate::finding::{Claim, Occurrence, Opinion, Severity, Subject};
 use crate::metrics::{Metric, Row};
 use crate::observe::checkpoint::{Checkpoint, CheckpointFacts};
 use crate::observe::digest::DigestFacts;
+use crate::observe::launched::{Ended, Ending, LaunchFacts};
 use crate::observe::log::{FileFacts, LogFacts};
 use crate::observe::process::{Found, Identity, Life, ProcessFacts, Visible};
 use crate::observe::{Look, Observation};
@@ -27,6 +29,7 @@ pub(crate) struct Scene {
     pub(crate) previous: Option<Reading>,
     pub(crate) last_look: bool,
     pub(crate) open: Vec<Subject>,
+    pub(crate) attended: Option<Attendance>,
     pub(crate) opinions: Vec<Opinion>,
     attempt: u32,
     log_time: DateTime<Utc>,
@@ -56,6 +59,7 @@ impl Scene {
             previous: None,
             last_look: false,
             open: Vec::new(),
+            attended: None,
             opinions: Vec::new(),
             attempt: 1,
             log_time: wall,
@@ -84,6 +88,18 @@ impl Scene {
     pub(crate) fn sleeps(&mut self, seconds: i64) -> &mut Self {
         self.clock.wall += TimeDelta::seconds(seconds);
         self.clock.boottime_s += seconds as f64;
+        self
+    }
+
+    /// From now on somebody stays with it, for so many steps.
+    pub(crate) fn attend(&mut self, steps: u64) -> &mut Self {
+        let watcher = Identity { pid: 4, start_ticks: 4, boot_id: "boot".to_owned() };
+        self.attended = Some(Attendance::new(watcher, steps, 1, &self.clock));
+        self
+    }
+
+    pub(crate) fn unattended(&mut self) -> &mut Self {
+        self.attended = None;
         self
     }
 
@@ -190,6 +206,22 @@ impl Scene {
         self.found(Found::Gone { pid: Some(pid), why: format!("no process {pid}") })
     }
 
+    /// It was launched just now; with an end, it is gone.
+    pub(crate) fn launched(&mut self, pid: i32, how: Option<Ending>) -> &mut Self {
+        let process = Identity { pid, start_ticks: pid as u64, boot_id: "boot".to_owned() };
+        let (started, at) = (self.clock.wall, self.clock.wall + TimeDelta::seconds(30));
+        let ended = how.map(|how| Ended { at: Some(at), how });
+        if ended.is_some() {
+            self.gone(pid);
+        } else {
+            self.process(pid);
+        }
+        self.later(60);
+        let command = "python train.py".to_owned();
+        self.look.launched = Some(LaunchFacts { process, command, started, ended });
+        self
+    }
+
     pub(crate) fn found(&mut self, found: Found) -> &mut Self {
         self.run.process = Some(ProcessSpec::PidFile("/runs/train.pid".into()));
         self.look.process =
@@ -232,6 +264,7 @@ impl Scene {
             previous: self.previous.as_ref(),
             last_look: self.last_look,
             open: &self.open,
+            attended: self.attended.as_ref(),
         };
         self.opinions = judge(&context, &mut self.memory);
         // Whatever is remembered goes through the state file.
@@ -268,6 +301,7 @@ impl Scene {
             previous: self.previous.as_ref(),
             last_look: self.last_look,
             open: &self.open,
+            attended: self.attended.as_ref(),
         };
         look(&context)
     }
@@ -331,6 +365,7 @@ fn config() -> Config {
         files: Vec::new(),
         training: Training {
             phase1_steps: 1000,
+            phase1_max: Duration::from_hours(6),
             loss_nan_action: Setting { value: NanAction::Stop, by_user: false },
             gradient_norm_max: Setting { value: 100.0, by_user: false },
             loss_max: None,

@@ -30,6 +30,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
+use std::time::Duration;
+
+/// A keeper that has not said anything for so long hangs on the log's file system, or the state's.
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// What is to be started.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -113,8 +117,7 @@ pub fn start(order: &Order, stdin: Stdio) -> Result<Running> {
     // The command holds a copy of the keeper's end, and no end of the stream would come.
     drop(command);
     let mut words = BufReader::new(ours);
-    let said = words.get_mut().write_all(&text).and_then(|()| words.get_ref().shutdown(Shutdown::Write));
-    match said.and_then(|()| next(&mut words)) {
+    match hand_over(&mut words, &text) {
         Ok(Some(Word::Started(record, log_from))) => Ok(Running { record: *record, log_from, words, keeper }),
         Ok(Some(Word::Refused(why))) => {
             reap(keeper);
@@ -127,11 +130,36 @@ pub fn start(order: &Order, stdin: Stdio) -> Result<Running> {
                 order.run
             )))
         }
+        Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {
+            abandon(keeper);
+            Err(Error::State(format!(
+                "{} could not be started within {} s: does {} or {} hang? (see with `ps` whether the command runs)",
+                order.run,
+                PATIENCE.as_secs(),
+                order.log.display(),
+                order.state_dir.display()
+            )))
+        }
         Err(error) => {
-            reap(keeper);
+            abandon(keeper);
             Err(failed(error))
         }
     }
+}
+
+/// Gives the order and takes the answer.
+fn hand_over(words: &mut BufReader<UnixStream>, order: &[u8]) -> io::Result<Option<Word>> {
+    words.get_ref().set_read_timeout(Some(PATIENCE))?;
+    words.get_mut().write_all(order)?;
+    words.get_ref().shutdown(Shutdown::Write)?;
+    let answer = next(words)?;
+    words.get_ref().set_read_timeout(None)?;
+    Ok(answer)
+}
+
+fn abandon(mut keeper: Child) {
+    drop(keeper.kill());
+    reap(keeper);
 }
 
 fn reap(mut keeper: Child) {

@@ -15,6 +15,7 @@ pub mod past;
 pub mod probe;
 pub mod process;
 pub mod quota;
+pub mod schedule;
 
 /// What a source answers. 'There is none', 'it could not be looked at' and a fact are three
 /// different things, and the second is never the same as well.

@@ -187,6 +187,18 @@ fn a_record_says_how_the_run_was_started_and_keeps_no_values() {
 }
 
 #[test]
+fn a_record_keeps_values_where_a_restart_needs_them() {
+    let launches = Launches::new();
+    launches.0.write(
+        "trainguard.yaml",
+        "runs:\n  - {name: demo, log: demo.log, actions: {process_dead: restart}}\n",
+    );
+    assert_eq!(launches.launch(&["--name", "demo", "--", "TOKEN=secret", "true"]).code, 0);
+    assert_eq!(launches.record()["environment"]["TOKEN"], "secret");
+    assert_eq!(launches.record()["environment"]["PYTHONUNBUFFERED"], "1");
+}
+
+#[test]
 fn a_record_names_the_commit_and_whether_files_differ_from_it() {
     let launches = Launches::new();
     let git = |arguments: &[&str]| {
@@ -496,6 +508,43 @@ fn the_name_of_a_living_run_is_taken_and_one_that_is_made_up_gets_a_number() {
         assert_eq!(launches.launch(&now).code, 0);
         assert!(launches.0.path(format!("{name}.log")).exists(), "{name}");
     }
+}
+
+#[test]
+fn of_launches_of_one_name_at_once_one_runs() {
+    let launches = Launches::new();
+    let launch = |number: i32| {
+        let script = format!("echo {number}; {WAIT}");
+        let mut command =
+            launches.0.command(&["launch", "--name", "demo", "--detach", "--", "sh", "-c", &script]);
+        command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+    };
+    let all: Vec<Child> = (0..6).map(launch).collect();
+    let codes: Vec<i32> = all.into_iter().map(|mut launch| launch.wait().unwrap().code().unwrap()).collect();
+    assert_eq!(
+        (codes.iter().filter(|code| **code == 0).count(), codes.iter().sum::<i32>()),
+        (1, 15),
+        "{codes:?}"
+    );
+    until("it writes", || !launches.log().is_empty());
+    assert_eq!(launches.log().lines().count(), 1);
+}
+
+#[test]
+fn a_run_that_cannot_be_recorded_does_not_run() {
+    let scene = Scene::new();
+    let script = r#"
+        mkdir -p .trainguard && mount -t tmpfs -o size=64k,mode=0755 none .trainguard || exit 9
+        mkdir .trainguard/demo; chmod 700 .trainguard/demo
+        cat /dev/zero >.trainguard/fill 2>/dev/null
+        "$TRAINGUARD" launch --name demo -- sh -c 'trap "" TERM INT HUP; while :; do sleep 0.05; done'
+        echo "code $?"
+        cat .trainguard/demo/run.json
+        ls demo.log
+    "#;
+    let answer = crate::scene::in_own_mounts(&scene, script);
+    assert_eq!(answer.stdout, "code 3\n", "{answer:?}");
+    assert!(answer.stderr.contains("cannot be recorded, so it was ended at once"), "{answer:?}");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 #![allow(clippy::format_push_string, clippy::format_collect, reason = "short texts")]
 #![allow(unreachable_pub, reason = "one binary of many modules")]
 
+mod act;
 mod agents;
 mod alertmanager;
 mod bad_config;
@@ -42,3 +43,4 @@ mod scene;
 mod state_files;
 mod stuck;
 mod told;
+mod watch;

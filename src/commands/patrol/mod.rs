@@ -3,7 +3,7 @@
 mod print;
 
 use super::launched;
-use super::round::{Keep, Round};
+use super::round::{Acting, Keep, Round};
 use crate::cli::{Common, FailOn, Patrol as Args, ReportFormat};
 use crate::clock::Clock;
 use crate::config::{BareLog, Config};
@@ -87,6 +87,8 @@ fn look(
         keep: keep.as_ref(),
         whole: args.selection.runs.is_empty() && args.selection.log.is_none(),
         last: args.last || args.stateless,
+        acting: if args.dry_run { Acting::Say } else { Acting::Leave },
+        watcher: None,
     };
     let mut printer = Printer::new(args, common, clock, keep.as_ref(), out);
     let severity = round.look(runs, &mut printer).severity;

@@ -3,6 +3,7 @@
 //! All runs are looked at first. A run about which there is something to tell holds the judge off:
 //! whoever waits for an alert does not wait for a model. The next round asks.
 
+use super::attending::Glimpse;
 use super::look::Looked;
 use super::{DELIVERY_MAX, Outcome, Round, verdict};
 use crate::clock::Reading;
@@ -11,6 +12,7 @@ use crate::config::{Judge, Run};
 use crate::consult::{self, Brief, Reply, program};
 use crate::error::chain;
 use crate::finding::{Opinion, Subject};
+use crate::judge::attendance::Attendance;
 use crate::judge::{self, Context};
 use crate::persist::lock::Lock;
 use crate::persist::state::State;
@@ -28,6 +30,7 @@ struct Sight<'a> {
     looked: Looked,
     before: Option<Reading>,
     open: Vec<Subject>,
+    attended: Option<Attendance>,
 }
 
 impl<'a> Sight<'a> {
@@ -40,6 +43,7 @@ impl<'a> Sight<'a> {
             previous: self.before.as_ref(),
             last_look: round.last,
             open: &self.open,
+            attended: self.attended.as_ref(),
         }
     }
 }
@@ -73,10 +77,13 @@ impl<'a> Stage<'a> {
         lock: Option<Lock>,
     ) -> Self {
         let before = state.last.clone();
-        let sight = Sight { run, looked, before, open: state.ledger.subjects() };
+        let attended = round.attendance(&mut state);
+        let sight = Sight { run, looked, before, open: state.ledger.subjects(), attended };
         let context = sight.context(round);
         let opinions = judge::judge(&context, &mut state.memory);
-        let brief = round.keep.and_then(|_| consult::question(&context, &mut state, &opinions));
+        // Looks that are seconds apart are none that a model is asked about.
+        let asks = round.keep.is_some() && context.attended.is_none();
+        let brief = asks.then(|| consult::question(&context, &mut state, &opinions)).flatten();
         let checked = Checked { sight, state, opinions, brief, reply: Reply::Unasked, _lock: lock };
         match checked.brief {
             Some(_) => Self::Asks(Box::new(checked)),
@@ -105,9 +112,13 @@ impl Checked<'_> {
         let Self { sight, mut state, mut opinions, reply, _lock, .. } = self;
         let context = sight.context(round);
         opinions.extend(consult::hear(&context, &mut state, reply));
-        let decision = settle(&context, &mut state, opinions);
+        let mut decision = settle(&context, &mut state, opinions);
+        let glimpse = Glimpse::of(&context, &state.memory);
+        let ending = round.close(&context, &mut state, &decision);
         let mut notes: Vec<String> = sight.looked.note.clone().into_iter().collect();
         notes.extend(round.keep_history(&context, &mut state, &decision));
+        let refused = round.order(&context, &mut state, &decision, &mut notes);
+        decision.alerts.extend(refused);
         let report = verdict::report(&context, &state, &decision);
         let kept = round.keep.map(|keep| round.keep_all(keep, &state, &decision.alerts, sight.looked.mode));
         let trouble = kept.and_then(Result::err).map(|error| chain(&error));
@@ -116,6 +127,8 @@ impl Checked<'_> {
             alerts: decision.alerts,
             kept: trouble.is_none(),
             state: Some(Box::new(state)),
+            ending,
+            glimpse,
             troubles: trouble.into_iter().collect(),
             notes,
             mode: sight.looked.mode,

@@ -4,7 +4,10 @@
 //! forget them, then the health file; then the verdict is told; then what is configured is done; then
 //! channels are served, which may take long and changes nothing of the verdict.
 
+mod acting;
+mod attending;
 mod counsel;
+mod ending;
 mod keeping;
 mod look;
 mod verdict;
@@ -29,7 +32,10 @@ use crate::persist::run_directory::Record;
 use crate::persist::state::{Loaded, State};
 use crate::persist::store::Store;
 use crate::redact::Redactor;
+pub(crate) use acting::Acting;
+pub(crate) use attending::{Doing, Glimpse, Watcher};
 use counsel::Stage;
+pub(crate) use ending::Ending;
 use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::ops::Range;
@@ -71,8 +77,11 @@ pub(crate) struct Outcome {
     /// Alerts and state are durable.
     pub(crate) kept: bool,
     /// The state as it was kept; none where the run could not be looked at.
-    #[allow(dead_code, reason = "actions and the watched phase rest on it")]
     pub(crate) state: Option<Box<State>>,
+    /// The attended phase ends with this look.
+    pub(crate) ending: Option<Ending>,
+    /// How it is doing, where somebody stays with it.
+    pub(crate) glimpse: Option<Glimpse>,
     /// What could not be kept, for people.
     troubles: Vec<String>,
     /// What the verdict says besides.
@@ -80,7 +89,7 @@ pub(crate) struct Outcome {
     /// Greatest mode of a file that quotes this run's log.
     mode: u32,
     /// Another invocation looks at it.
-    busy: bool,
+    pub(crate) busy: bool,
 }
 
 /// What a round has to tell.
@@ -111,10 +120,15 @@ pub(crate) trait Voice {
     fn terminal(&mut self) -> &mut dyn Write;
     /// Standard error is for what the tool itself could not do.
     fn complain(&mut self, troubles: &[String]) {
-        let mut stderr = io::stderr().lock();
-        for trouble in troubles {
-            drop(writeln!(stderr, "trainguard: {}", text::one_line(trouble)));
-        }
+        complain(troubles);
+    }
+}
+
+/// Says on standard error what the tool itself could not do.
+pub(crate) fn complain(troubles: &[String]) {
+    let mut stderr = io::stderr().lock();
+    for trouble in troubles {
+        drop(writeln!(stderr, "trainguard: {}", text::one_line(trouble)));
     }
 }
 
@@ -122,7 +136,6 @@ pub(crate) trait Voice {
 pub(crate) struct Verdict {
     /// The worst of all runs; `unknown` at least where something could not be kept or told.
     pub(crate) severity: Severity,
-    #[allow(dead_code, reason = "the watched phase rests on them")]
     pub(crate) outcomes: Vec<Outcome>,
 }
 
@@ -137,6 +150,10 @@ pub(crate) struct Round<'a> {
     pub(crate) whole: bool,
     /// The logs are complete: nothing will follow.
     pub(crate) last: bool,
+    /// How what is configured is done.
+    pub(crate) acting: Acting,
+    /// This invocation stays with the runs for their first steps.
+    pub(crate) watcher: Option<&'a Watcher>,
 }
 
 impl Round<'_> {
@@ -183,6 +200,7 @@ impl Round<'_> {
         // What is configured to be done about a finding is done here: the alerts are durable, the
         // verdict is told, and the runs' locks are free.
         if let Some(keep) = self.keep {
+            voice.complain(&self.act(keep, &outcomes));
             // A channel's failure is the next round's finding, and no part of this verdict.
             let Delivery { troubles, dropped } = self.deliver(keep, voice.terminal(), shown, &outcomes);
             let told = self.common.quiet && report.tells(judge::guard::DELIVERY_FAILED);
@@ -216,7 +234,8 @@ impl Round<'_> {
         let wait = lock_until.saturating_duration_since(Instant::now());
         let lock = keep.store.lock_run(&run.name, wait)?;
         let known = State::exists(&keep.store, &run.name);
-        let Loaded { state, damage } = State::load(&keep.store, &run.name, log, self.clock)?;
+        let Loaded { mut state, damage } = State::load(&keep.store, &run.name, log, self.clock)?;
+        self.review(keep, &mut state)?;
         if !known {
             // On a full disk it looks all the same, and says at the end what could not be kept.
             drop(state.save(&keep.store).and_then(|()| keep.store.sync()));
@@ -335,6 +354,8 @@ impl Outcome {
             alerts: Vec::new(),
             kept: true,
             state: None,
+            ending: None,
+            glimpse: None,
             troubles: Vec::new(),
             notes: Vec::new(),
             mode: 0o666,

@@ -36,12 +36,15 @@ fn nowhere(mut action: Action) -> Action {
     if let Some(program) = program {
         program.directory = PathBuf::new();
     }
+    if let Action::Restart(restart) = &mut action {
+        assert!(restart.log.take().is_some_and(|log| log.ends_with("l")));
+    }
     action
 }
 
 #[test]
 fn every_form_is_read() {
-    let restart = |max_restarts, command| Action::Restart(Restart { max_restarts, command });
+    let restart = |max_restarts, command| Action::Restart(Restart { max_restarts, command, log: None });
     let seconds = Duration::from_secs;
     let table = [
         ("alert", Action::Alert),

@@ -1,5 +1,6 @@
 //! The run's process: who it is, whether it lives, and whether it does anything.
 
+pub mod kin;
 #[cfg(target_os = "linux")]
 mod matching;
 #[cfg(target_os = "linux")]
@@ -168,6 +169,10 @@ mod search {
     /// different clocks, the boot time whole seconds: this much later is still before.
     const PID_FILE_SLACK: Duration = Duration::from_secs(2);
 
+    /// Two clock ticks and a pause between two readings: what differs where a process writes its own
+    /// number at once.
+    const REUSED_SLACK: Duration = Duration::from_millis(50);
+
     /// A pid and a newline; what is longer is no pid file.
     const PID_FILE_BYTES: u64 = 64;
 
@@ -214,8 +219,12 @@ mod search {
             return gone(Some(pid), format!("no process {pid}"));
         };
         let believed = known.is_some_and(|known| *known == stat.identity());
+        // The number of the process that was seen before is another's now: it is the run's only where
+        // the file was written for it, and no slack makes a stranger the run.
+        let reused = known.is_some_and(|known| known.pid == pid) && !believed;
+        let stranger = reused && proc::started_precisely(&stat) > written + REUSED_SLACK;
         let started = proc::started(&stat)?;
-        if !believed && started > written + PID_FILE_SLACK {
+        if stranger || (!believed && started > written + PID_FILE_SLACK) {
             let why = format!(
                 "pid {pid} of {} now is {}, which started later than the file was written",
                 path.display(),
