@@ -13,6 +13,7 @@ mod ci;
 mod crash;
 mod cron;
 mod daemons;
+mod deliver;
 mod disks;
 mod explain;
 mod failures;
