@@ -692,3 +692,20 @@ fn a_real_training_is_launched_and_patrolled_to_its_end() {
     assert_eq!(code, 2, "{report:#}");
     assert!(messages(&report).contains("exited with code 2"), "{report:#}");
 }
+
+#[test]
+fn a_real_training_whose_loss_is_nan_is_stopped_and_launch_exits_2() {
+    let launches = Launches::new();
+    let training = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/gpt.py");
+    let wild = ["--iters", "100000", "--lr", "1e19", "--warmup", "60", "--eval-batch", "4"];
+    let command = ["--name", "demo", "--", "/usr/bin/python3", training];
+    let answer = launches.launch(&[&command[..], &wild].concat());
+    assert_eq!(answer.code, 2, "python3-torch? {answer:?}");
+    let rows = answer.stdout.lines().filter(|line| line.starts_with("iter "));
+    let first = rows.clone().find(|line| line.contains("loss nan")).unwrap();
+    let step = first.split([' ', ':']).nth(1).unwrap();
+    assert!(answer.stderr.contains("loss is NaN since line"), "{answer:?}");
+    assert!(answer.stderr.contains(&format!("at step {step}")), "{answer:?}");
+    assert!(answer.stderr.contains("trainguard: demo was killed by SIGTERM after "), "{answer:?}");
+    assert_eq!(launches.exit()["signal"], 15);
+}
