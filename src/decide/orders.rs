@@ -85,13 +85,13 @@ pub struct Orders {
     pub pending: Vec<Order>,
     /// Ids that were given or refused, the latest last.
     given: Vec<String>,
-    /// Restarts of the last day, with the alert of their finding.
-    restarts: Vec<(DateTime<Utc>, String)>,
+    /// Restarts of the last day.
+    restarts: Vec<DateTime<Utc>>,
 }
 
 /// How the run was launched, where trainguard did it.
 #[derive(Debug, Clone, PartialEq)]
-pub struct LaunchFacts {
+pub struct Launch {
     /// Its process.
     pub process: Identity,
     /// That process lives.
@@ -108,7 +108,7 @@ pub struct Facts<'a> {
     /// What the checks remember after it.
     pub memory: &'a Memory,
     /// How it was launched.
-    pub launch: Option<&'a LaunchFacts>,
+    pub launch: Option<&'a Launch>,
 }
 
 /// Why something that is configured is not done.
@@ -151,7 +151,7 @@ impl Orders {
     /// Gives orders about what was found. At most one of a patrol is about the process.
     pub fn give(&mut self, findings: &[Finding], ledger: &Ledger, facts: &Facts<'_>) -> Given {
         let now = facts.context.now.wall;
-        self.restarts.retain(|(at, _)| now - *at < DAY);
+        self.restarts.retain(|at| now - *at < DAY);
         let mut given = Given::default();
         if !facts.context.config.trusted || facts.context.last_look {
             return given;
@@ -190,7 +190,7 @@ impl Orders {
     pub fn keep(&mut self, given: &Given) {
         for order in &given.orders {
             if matches!(order.action, Action::Restart(_)) {
-                self.restarts.push((order.given, order.alert.clone()));
+                self.restarts.push(order.given);
             }
             self.given.push(order.id.clone());
             self.pending.push(order.clone());
@@ -213,9 +213,14 @@ impl Orders {
         findings: &[Finding],
     ) -> Option<Result<Order, Refusal>> {
         let now = facts.context.now.wall;
-        let earlier = self.restarts.iter().filter(|(_, of)| *of == alert).count();
-        let number = if matches!(action, Action::Restart(_)) { earlier.to_string() } else { String::new() };
-        let id = alert::id(&["order", &alert, action.word(), &number]);
+        // A restart may be ordered again for the same finding: the run died again before it got on.
+        let id_of = |number: &str| alert::id(&["order", &alert, action.word(), number]);
+        let mut earlier = 0_usize;
+        while matches!(action, Action::Restart(_)) && self.given.contains(&id_of(&earlier.to_string())) {
+            earlier += 1;
+        }
+        let id =
+            id_of(&if matches!(action, Action::Restart(_)) { earlier.to_string() } else { String::new() });
         let refuse = |why: String| {
             let id = alert::id(&["refused", &alert, action.word()]);
             let is_new = !self.given.contains(&id);
@@ -263,7 +268,7 @@ impl Orders {
                     Some(_) => {}
                 }
             }
-            let last = self.restarts.iter().map(|(at, _)| *at).max();
+            let last = self.restarts.iter().copied().max();
             if last.is_some_and(|last| now - last < back_off(done)) {
                 return None;
             }
@@ -392,6 +397,8 @@ pub fn told(run: &str, now: DateTime<Utc>, id: &[&str], cause: &Cause, ok: bool,
         advice: advice.to_owned(),
         step: cause.step,
         occurrence: None,
+        choices: Vec::new(),
+        respond: String::new(),
         evidence: [("cause".to_owned(), cause.syndrome.clone().into())].into(),
         role: Role::Confirmation,
         order: usize::MAX,

@@ -262,6 +262,6 @@ fn no_longer_asked(context: &Context<'_>) -> Vec<Opinion> {
 }
 
 #[cfg(test)]
-mod scene;
+pub(crate) mod scene;
 #[cfg(test)]
 mod tests;

@@ -29,6 +29,7 @@ mod mistakes;
 mod nagios;
 mod numbers;
 mod own_syndromes;
+mod preflight;
 mod prometheus;
 mod races;
 mod readme;

@@ -3,7 +3,7 @@
 
 use super::{Keep, Outcome, Round};
 use crate::act::{self, Actor, Deed, Manner};
-use crate::decide::orders::{self, Facts, LaunchFacts, Order};
+use crate::decide::orders::{self, Facts, Launch, Order};
 use crate::decide::{Alert, Decision};
 use crate::deliver::route;
 use crate::error::{Result, chain};
@@ -119,9 +119,9 @@ impl Round<'_> {
 }
 
 /// How the run was launched.
-fn launched(store: &Store, run: &str) -> Result<Option<LaunchFacts>> {
+fn launched(store: &Store, run: &str) -> Result<Option<Launch>> {
     let Some(directory) = RunDirectory::existing(store, run)? else { return Ok(None) };
-    let facts = directory.record()?.map(|record| LaunchFacts {
+    let facts = directory.record()?.map(|record| Launch {
         lives: record.process.boot_id == process::boot_id()
             && process::start_ticks(record.process.pid) == Some(record.process.start_ticks),
         environment: record.environment.is_some(),

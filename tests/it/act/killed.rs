@@ -8,10 +8,10 @@ use std::os::unix::process::ExitStatusExt as _;
 /// More steps than any patrol has: who dies this late does not die.
 const STEPS_MAX: u64 = 500;
 /// Steps that are skipped while the verdict is still to come.
-const STRIDE: u64 = 12;
+const STRIDE: usize = 12;
 
 /// Steps behind an outcome that are tried too.
-const AFTER: usize = 6;
+pub const AFTER: usize = 6;
 
 /// A training that notes every SIGTERM and goes on.
 const COUNTING: &str = "
@@ -30,12 +30,26 @@ fn signals(scene: &Scene) -> usize {
 }
 
 /// A patrol that dies before its step `at`; what it would have done next, where it died.
-fn dies(scene: &Scene, at: u64) -> Option<String> {
+pub fn dies(scene: &Scene, at: u64) -> Option<String> {
     let mut command = scene.command(&["patrol"]);
     let output = command.env("TRAINGUARD_DIE_AT", at.to_string()).output().unwrap();
     let stderr = String::from_utf8(output.stderr).unwrap();
     (output.status.signal() == Some(9))
         .then(|| stderr.rsplit_once("killed before: ").unwrap().1.trim().to_owned())
+}
+
+/// A step shortly before the verdict: acting begins behind it, and what comes before is another test's.
+pub fn acting_begins(prepare: &dyn Fn() -> (Scene, Session)) -> u64 {
+    let mut near = 1;
+    for at in (1..STEPS_MAX).step_by(STRIDE) {
+        let (scene, _training) = prepare();
+        let Some(step) = dies(&scene, at) else { break };
+        if super::journal_exists(&scene) || step == "go on after the verdict" {
+            break;
+        }
+        near = at;
+    }
+    near
 }
 
 /// Plays a scene with a death at each step of acting, and of all that follows; `ends` is what must hold.
@@ -49,23 +63,8 @@ fn play(actions: &str, script: &str, ends: impl Fn(&Scene, &Session, &str)) {
         fails(&scene);
         (scene, training)
     };
-    let mut at = 1;
-    // The verdict is where acting begins; what comes before is another test's.
-    let mut near = 1;
-    while at < STEPS_MAX {
-        let (scene, training) = prepare();
-        let died = dies(&scene, at);
-        let Some(step) = died else { break };
-        let acting = super::journal_exists(&scene) || step == "go on after the verdict";
-        drop((scene, training));
-        if acting {
-            break;
-        }
-        near = at;
-        at += STRIDE;
-    }
     let (mut died, mut after) = (0, 0);
-    for at in near.. {
+    for at in acting_begins(&prepare).. {
         let (scene, training) = prepare();
         let Some(step) = dies(&scene, at) else { break };
         died += 1;
