@@ -14,7 +14,7 @@ use crate::config::Config;
 use crate::error::{Error, Result, chain};
 use crate::finding::Severity;
 use crate::judge::ending;
-use crate::launch;
+use crate::launch::Running;
 use crate::launch::signals::Signals;
 use crate::observe::launched::Ending;
 use crate::persist::run_directory::{Exit, Record};
@@ -24,23 +24,27 @@ use company::Company;
 use plan::Plan;
 use std::io::{self, Write};
 use std::path::Path;
-use std::process::Stdio;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 /// A shell's exit code for a command that a signal ended is this and the signal's number.
 const OF_A_SIGNAL: i32 = 128;
+/// The exit code where the GPUs are busy and nobody said to go on: preflight's.
+const NOT_STARTED: u8 = 1;
 
 /// Starts the command and waits for its end; the exit code is the command's own, or 2 where trainguard
 /// stopped it.
 pub fn run(args: &Launch, common: &Common, clocks: &dyn Fn() -> Clock, out: &mut dyn Write) -> Result<u8> {
-    let plan = Plan::new(args, common, &clocks())?;
-    let signals = Signals::take().map_err(Error::io("take the signals for", Path::new("the run")))?;
-    let stdin = if args.stdin { Stdio::inherit() } else { Stdio::null() };
-    let running = launch::start(&plan.order, stdin)?;
-    let Plan { config, store, lock, .. } = plan;
-    // From here on a patrol finds it.
-    drop(lock);
+    let mut plan = Plan::new(args, common, &clocks())?;
+    let running = match started(&mut plan, args, common, clocks) {
+        Ok(Some(running)) => running,
+        other => {
+            plan.forget();
+            return other.map(|_| NOT_STARTED);
+        }
+    };
+    let Started { running, signals } = running;
+    let Plan { config, store, .. } = plan;
     let record = running.record.clone();
     if args.detach {
         detached(&record, &config, out);
@@ -54,6 +58,28 @@ pub fn run(args: &Launch, common: &Common, clocks: &dyn Fn() -> Clock, out: &mut
         return Ok(Severity::Critical.exit_code());
     }
     code
+}
+
+/// A run that was started, and the signals that are meant for it.
+struct Started {
+    running: Running,
+    signals: Signals,
+}
+
+/// Starts it where its GPUs are free or somebody says so.
+fn started(
+    plan: &mut Plan,
+    args: &Launch,
+    common: &Common,
+    clocks: &dyn Fn() -> Clock,
+) -> Result<Option<Started>> {
+    if !args.no_preflight && !plan.preflight(args, common, clocks)? {
+        return Ok(None);
+    }
+    // Until here Ctrl-C ends the launch; from here on it is for the run.
+    let signals = Signals::take().map_err(Error::io("take the signals for", Path::new("the run")))?;
+    let running = plan.start(args, common, &clocks())?;
+    Ok(Some(Started { running, signals }))
 }
 
 /// Says what runs and what to type next.

@@ -121,7 +121,6 @@ impl Attended<'_> {
                 last: false,
                 acting: Acting::Wait,
                 watcher: Some(&watcher),
-                acting: Acting::Wait,
             };
             let verdict = round.look(runs.clone(), voice);
             for outcome in verdict.outcomes {
