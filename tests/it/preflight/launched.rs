@@ -6,7 +6,7 @@ use crate::scene::Answer;
 use serde_json::Value;
 
 fn launch(node: &Node, flags: &[&str]) -> Answer {
-    let command = ["CUDA_VISIBLE_DEVICES=GPU-bbbbbbbb", "sh", "-c", "echo it runs"];
+    let command = ["CUDA_VISIBLE_DEVICES=GPU-bbbbbbbb", "/bin/echo", "it runs"];
     let arguments = [&["launch", "--name", "demo"], flags, &["--"], &command].concat();
     let mut launch = node.0.scene.command(&arguments);
     node.equip(&mut launch);
@@ -17,7 +17,7 @@ fn launch(node: &Node, flags: &[&str]) -> Answer {
 fn a_run_is_not_launched_onto_a_busy_gpu_unless_somebody_says_so() {
     assert!(ON_SECOND[0].ends_with("GPU-bbbbbbbb"), "the same card");
     let node = Node::new(NVML);
-    let other = training();
+    let other = training(&[]);
     node.occupied(&other);
     let at_once = ["--wait", "0", "--decision-timeout", "0"];
     let answer = launch(&node, &at_once);
