@@ -12,6 +12,7 @@ mod ci;
 mod crash;
 mod cron;
 mod daemons;
+mod deliver;
 mod disks;
 mod explain;
 mod failures;

@@ -175,7 +175,9 @@ mod tests {
         let store = Store::open(dir.path()).unwrap();
         let (run, other) =
             (RunDirectory::open(&store, "demo").unwrap(), RunDirectory::open(&store, "b").unwrap());
-        other.keep_question(&question(0)).unwrap();
+        let mut old = question(0);
+        old.alert.run = "b".to_owned();
+        other.keep_question(&old).unwrap();
         for number in 1..=25 {
             let mut question = question(number);
             if number > 1 {
@@ -190,7 +192,6 @@ mod tests {
         assert_eq!(numbers.remove(0), 25, "the latest first");
         assert_eq!((numbers.len(), &numbers[18..]), (21, &[6, 1, 0][..]), "open ones stay");
         assert_eq!(troubles, [""; 0]);
-        let mut old = question(0);
         old.outcome = Some(Outcome { at: old.until, choice: None, by: "x".to_owned() });
         other.keep_question(&old).unwrap();
         assert!(!dir.path().join("b").exists(), "nothing else was there");
