@@ -61,6 +61,11 @@ impl Held {
         self.how == How::Stopped && self.process == *process
     }
 
+    /// Whether a finding of this syndrome led to it.
+    pub fn is_because_of(&self, syndrome: &str) -> bool {
+        self.by.strip_prefix(OF_A_FINDING).is_some_and(|cause| cause.trim_start() == syndrome)
+    }
+
     /// Whether a finding led to it, and not a person's command.
     pub fn is_of_a_finding(&self) -> bool {
         self.by.starts_with(OF_A_FINDING)
