@@ -32,7 +32,8 @@ pub(crate) fn beside(
     let runs = config.select(&names)?;
     let keep = Keep::open(&config)?;
     let steps = config.training.phase1_steps;
-    let attended = Attended { common, config: &config, keep: &keep, interval: INTERVAL, steps, clocks };
+    let attended =
+        Attended { common, config: &config, keep: &keep, interval: INTERVAL, steps, clocks, stays: true };
     let mut err = io::stderr();
     let mut display = Display::beside(&mut err, common);
     let tell = |ended: &[Ended], display: &mut Display<'_>| {
