@@ -109,9 +109,13 @@ pub(super) fn quiet(context: &Context<'_>, memory: &Memory, opinions: &mut Vec<O
         .extend(open.map(|open| Opinion::Well(open.clone(), format!("the run was {word} ({})", held.by))));
 }
 
-/// Where a run stands that is held; none while it still runs to its end.
+/// Where a run stands that is held; none while it still runs to its end, and none of one that was
+/// complete before. One that heeds SIGTERM and exits with 0 is stopped and not complete.
 pub(super) fn phase(context: &Context<'_>, memory: &Memory) -> Option<Phase> {
     let held = memory.held.as_ref()?;
+    if memory.end.as_ref().is_some_and(|end| end.by_operator || end.at < held.at) {
+        return None;
+    }
     match held.how {
         How::Stopped => context.living().is_none().then_some(Phase::Stopped),
         How::Frozen | How::Asked => Some(Phase::Paused),

@@ -35,7 +35,9 @@ pub fn run(args: &Args, common: &Common, clocks: &dyn Fn() -> Clock, out: &mut d
     let stop = Arc::new(AtomicBool::new(false));
     listen(&stop)?;
     let steps = args.phase1_steps.unwrap_or(config.training.phase1_steps);
-    let attended = Attended { common, config: &config, keep: &keep, interval: args.interval, steps, clocks };
+    let acting = if args.dry_run { Acting::Say } else { Acting::Wait };
+    let interval = args.interval;
+    let attended = Attended { common, config: &config, keep: &keep, interval, steps, acting, clocks };
     let mut display = Display::new(out, common);
     let ended = attended.attend(runs, &stop, &mut display)?;
     let flags = closing::flags(&config, &args.selection);
@@ -78,6 +80,8 @@ pub(crate) struct Attended<'a> {
     pub(crate) interval: Duration,
     /// The steps of the phase.
     pub(crate) steps: u64,
+    /// How what is configured is done.
+    pub(crate) acting: Acting,
     pub(crate) clocks: &'a dyn Fn() -> Clock,
 }
 
@@ -117,7 +121,7 @@ impl Attended<'_> {
                 keep: Some(self.keep),
                 whole: false,
                 last: false,
-                acting: Acting::Wait,
+                acting: self.acting,
                 watcher: Some(&watcher),
             };
             let verdict = round.look(runs.clone(), voice);

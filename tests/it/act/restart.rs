@@ -248,7 +248,7 @@ fn a_run_that_hangs_is_ended_first_and_started_by_the_next_patrol() {
     config(&scene, "  actions: {cuda_illegal_access: restart}");
     scene.write(
         "train.sh",
-        &TRAINING.replace("[ -e die ] && exit 1", "while [ -e hush ]; do sleep 0.05; done"),
+        TRAINING.replace("[ -e die ] && exit 1", "while [ -e hush ]; do sleep 0.05; done"),
     );
     let training = launched(&scene, &["sh", "train.sh"], true);
     grows(&scene, 10);
