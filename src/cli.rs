@@ -97,6 +97,10 @@ pub enum Command {
     Metrics(Metrics),
     /// List the alerts that were not delivered yet; retry or drop them
     Alerts(Alerts),
+    /// Look whether the GPUs that a command asks for are free; wait for them, then ask
+    Preflight(Preflight),
+    /// Answer an alert that asks
+    Respond(Respond),
     /// Check the config: every mistake is named with file, line and key
     Check(Check),
 }
@@ -338,6 +342,49 @@ pub enum ReplayFormat {
     Text,
     /// One JSON object per finding, then a summary.
     Jsonl,
+}
+
+/// `trainguard preflight`.
+#[derive(Debug, Clone, Args)]
+pub struct Preflight {
+    /// How the GPUs are looked at.
+    #[command(flatten)]
+    pub gpus: GpuCheck,
+    /// A name for the run [default: the script's, or the program's, and the time]
+    #[arg(long, value_name = "N")]
+    pub name: Option<String>,
+    /// The command that is to be started
+    #[arg(last = true, required = true, value_name = "CMD")]
+    pub command: Vec<String>,
+}
+
+/// How GPUs are looked at before a start. What is not given is as in `preflight:` of the config.
+#[derive(Debug, Clone, Default, Args)]
+pub struct GpuCheck {
+    /// The GPUs that the command will use, as nvidia-smi shows them: numbers or UUIDs, `0,GPU-8f6d` [default: as CUDA_VISIBLE_DEVICES or Slurm say, else all]
+    #[arg(long, value_name = "LIST", value_delimiter = ',')]
+    pub gpus: Vec<String>,
+    /// Wait this long for a busy GPU; 0 never waits [default: 180s]
+    #[arg(long, value_name = "DURATION", value_parser = crate::config::duration::parse)]
+    pub wait: Option<Duration>,
+    /// Look this often [default: 10s]
+    #[arg(long, value_name = "DURATION", value_parser = crate::config::duration::at_least_100_ms)]
+    pub poll: Option<Duration>,
+    /// Ask this long for a decision [default: 10m]
+    #[arg(long, value_name = "DURATION", value_parser = crate::config::duration::parse)]
+    pub decision_timeout: Option<Duration>,
+    /// What is done when nobody decides [default: stop]
+    #[arg(long = "default", value_enum, value_name = "DECISION")]
+    pub default_decision: Option<crate::config::Decision>,
+}
+
+/// `trainguard respond`.
+#[derive(Debug, Clone, Args)]
+pub struct Respond {
+    /// The alert's id or its first six or more digits; or the run, where only one of its alerts asks
+    pub alert: String,
+    /// One of the choices that the alert offers, or its beginning
+    pub choice: String,
 }
 
 /// `trainguard history`.

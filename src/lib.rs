@@ -10,6 +10,7 @@
 //! * [`observe`] reads logs, processes, disks and checkpoints: facts, no opinion.
 //! * [`metrics`] and [`playbook`] know what the bytes of a log mean: rows and syndromes.
 //! * [`judge`] holds the checks: pure functions from observations and memory to opinions.
+//! * [`preflight`] says, before a run starts, which GPUs it will use and who is on them.
 //! * [`consult`] asks the program that the user named for it, where the checks found nothing.
 //! * [`decide`] compares opinions with what is open and says what is new, worse or over.
 //! * [`persist`] keeps state: whole files, synced and renamed, under locks.
@@ -38,5 +39,6 @@ pub mod metrics;
 pub mod observe;
 pub mod persist;
 pub mod playbook;
+pub mod preflight;
 pub mod program;
 pub mod redact;

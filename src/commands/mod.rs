@@ -3,6 +3,7 @@
 pub mod ack;
 pub mod alerts;
 pub mod check;
+pub(crate) mod delivery;
 pub mod done;
 pub mod explain;
 pub mod history;
@@ -11,7 +12,9 @@ pub mod launch;
 pub(crate) mod launched;
 pub mod metrics;
 pub mod patrol;
+pub mod preflight;
 pub mod replay;
+pub mod respond;
 mod round;
 pub mod watch;
 
@@ -37,7 +40,7 @@ pub fn run(cli: &Cli, clocks: &dyn Fn() -> Clock, out: &mut dyn Write) -> Result
     match &cli.command {
         Command::Patrol(args) => patrol::run(args, common, clock, out),
         Command::Watch(args) => watch::run(args, common, clocks, out),
-        Command::Launch(args) => launch::run(args, common, clock, out),
+        Command::Launch(args) => launch::run(args, common, clocks, out),
         Command::Ack(args) => ack::run(args, common, clock, out).map(|()| 0),
         Command::Done(args) => done::run(args, common, clock, out).map(|()| 0),
         Command::Pause(args) => hold::pause(args, common, clock, out).map(Severity::exit_code),
@@ -50,6 +53,8 @@ pub fn run(cli: &Cli, clocks: &dyn Fn() -> Clock, out: &mut dyn Write) -> Result
         Command::Alerts(args) => alerts::run(args, common, clock, out),
         Command::Check(args) if args.alerts => alerts::test(common, clock, out).map(Severity::exit_code),
         Command::Check(_) => check::run(&load_args(common, None)?, out).map(Severity::exit_code),
+        Command::Preflight(args) => preflight::run(args, common, clocks, out),
+        Command::Respond(args) => respond::run(args, common, clocks, out).map(|()| 0),
     }
 }
 

@@ -9,7 +9,7 @@ use super::locate::Aim;
 use super::section::Section;
 use super::{
     Config, HEALTH_FILE, STATE_DIR, alerting, diagnose, exposure, gpu, history, judge, metrics, paths,
-    playbook, raw, runs, thresholds,
+    playbook, preflight, raw, runs, thresholds,
 };
 use crate::error::{Error, Result};
 use std::fmt::Write;
@@ -127,6 +127,7 @@ pub fn load(args: &LoadArgs<'_>) -> Result<Config> {
         training: thresholds::training(&merged.at("training"), raw.training.as_ref())?,
         patrol: thresholds::patrol(&merged.at("patrol"), raw.patrol.as_ref())?,
         gpu: gpu::gpu(&merged.at("gpu"), raw.gpu.as_ref())?,
+        preflight: preflight::preflight(&merged.at("preflight"), raw.preflight.as_ref())?,
         channels: alerting::channels(&merged.at("channels"), raw.channels.as_ref(), &state_dir, &mut notes)?,
         history: history::history(&merged.at("history"), raw.history.as_ref())?,
         aliases: metrics::aliases(&merged.at("metrics"), raw.metrics.as_ref())?,

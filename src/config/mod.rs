@@ -24,6 +24,7 @@ mod locate;
 mod metrics;
 mod paths;
 mod playbook;
+mod preflight;
 mod raw;
 mod runs;
 mod section;
@@ -44,6 +45,7 @@ pub use history::History;
 pub use judge::Judge;
 pub use load::{EXAMPLE, LoadArgs, load};
 pub use paths::{absolute, is_glob, log_directory};
+pub use preflight::{Decision, Preflight};
 pub use runs::{compile, name_fault};
 
 use crate::error::{Error, Result};
@@ -84,6 +86,8 @@ pub struct Config {
     pub patrol: Patrol,
     /// Where readings of GPUs come from and how many there have to be.
     pub gpu: Gpu,
+    /// When a GPU is busy before a start, and how long it is waited for.
+    pub preflight: Preflight,
     /// The playbook, as `playbook:` changes it.
     pub playbook: Catalogue,
     /// Where alerts go.

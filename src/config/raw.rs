@@ -18,6 +18,7 @@ pub(super) struct File {
     pub(super) training: Option<Training>,
     pub(super) patrol: Option<Patrol>,
     pub(super) gpu: Option<Gpu>,
+    pub(super) preflight: Option<Preflight>,
     pub(super) channels: Option<Channels>,
     pub(super) severity_routing: Option<Routing>,
     pub(super) runs: Option<Vec<Run>>,
@@ -61,6 +62,7 @@ sections!(
     training,
     patrol,
     gpu,
+    preflight,
     channels,
     severity_routing,
     runs,
@@ -84,6 +86,7 @@ pub(super) const SECTIONS_IN_EFFECT: &[&str] = &[
     "training",
     "patrol",
     "gpu",
+    "preflight",
     "channels",
     "severity_routing",
     "runs",
@@ -141,6 +144,18 @@ pub(super) struct Gpu {
     pub(super) source: Option<Text>,
     pub(super) path: Option<Text>,
     pub(super) expect: Option<Number>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a mapping such as `{wait: 3m, default: stop}`")]
+pub(super) struct Preflight {
+    pub(super) utilization_max: Option<Number>,
+    pub(super) memory_max: Option<Number>,
+    pub(super) wait: Option<Span>,
+    pub(super) poll: Option<Span>,
+    pub(super) decision_timeout: Option<Span>,
+    pub(super) default: Option<Text>,
+    pub(super) ignore: Option<Vec<Text>>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -14,6 +14,7 @@ pub const FIELDS: &[&str] = &[
     "evidence",
     "host",
     "id",
+    "level",
     "line",
     "message",
     "place",

@@ -105,6 +105,16 @@ impl Told {
         }
     }
 
+    /// The severity as pagers know it.
+    pub fn level(&self) -> &'static str {
+        match self.severity {
+            Severity::Critical => "critical",
+            Severity::Unknown => "error",
+            Severity::Warning => "warning",
+            Severity::Info | Severity::Ok => "info",
+        }
+    }
+
     /// Whether it still holds: `firing`, or `resolved`, as alert managers say.
     pub fn status(&self) -> &'static str {
         if self.transition == Transition::Resolved { "resolved" } else { "firing" }
@@ -252,6 +262,7 @@ impl Bulletin {
             "evidence" => head.evidence.clone().into(),
             "host" => self.host.as_str().into(),
             "id" => self.id.as_str().into(),
+            "level" => head.level().into(),
             "line" => head.line.clone().into(),
             "message" => head.message.as_str().into(),
             "place" => head.place.clone().into(),

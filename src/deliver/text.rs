@@ -83,6 +83,9 @@ pub fn alert(out: &mut dyn Write, alert: &Alert) -> io::Result<()> {
     if alert.transition != Transition::Resolved && !alert.advice.is_empty() {
         writeln!(out, "    next: {}", one_line(&alert.advice))?;
     }
+    for choice in &alert.choices {
+        writeln!(out, "    {choice}: {} '{choice}'", one_line(&alert.respond))?;
+    }
     Ok(())
 }
 

@@ -5,7 +5,10 @@
 mod card;
 mod choice;
 mod load;
+pub mod visible;
 
+pub(crate) use card::STRANGER_BYTES;
+pub(crate) use choice::find;
 pub use choice::{Choice, Rule, Why};
 
 use super::say::span;
@@ -27,7 +30,7 @@ const NOT_LOADED: &str = "driver_not_loaded";
 const MISMATCH: &str = "driver_version_mismatch";
 
 /// Seconds after which a file of readings says nothing of now: heat comes and goes in less.
-const STALE_S: f64 = 600.0;
+pub(crate) const STALE_S: f64 = 600.0;
 
 /// What is remembered of the GPUs, by UUID.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]

@@ -62,8 +62,9 @@ pub(super) fn follow(context: &Context<'_>, memory: &mut Memory) {
     let goes_on = match how_it_is(context) {
         Being::Lives(life) => match held.how {
             How::Stopped => false,
-            // D: it waits for a child that is held between fork and exec.
-            How::Frozen => !matches!(life.state, 'T' | 't' | 'D'),
+            // D: it waits for a child that is held between fork and exec, or it runs and waits for a disk.
+            How::Frozen if life.state == 'D' => context.look.digest.rows > 0,
+            How::Frozen => !matches!(life.state, 'T' | 't'),
             How::Asked => held.rows > ROWS_OF_PROGRESS,
         },
         // Whoever is held by a signal does not end by itself: that is told.

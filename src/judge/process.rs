@@ -54,6 +54,9 @@ pub struct ProcessMemory {
     last_lines: Vec<Occurrence>,
     /// What it had done at an earlier look.
     sample: Option<Sample>,
+    /// What it was last seen to do, where somebody stays and asks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub doing: Option<Doing>,
 }
 
 impl ProcessMemory {
@@ -138,11 +141,13 @@ pub fn check(context: &Context<'_>, memory: &mut Memory) -> Vec<Opinion> {
 /// when the next one is far enough from it to say something.
 pub(super) fn remember(context: &Context<'_>, memory: &mut Memory) {
     let Some(life) = context.living() else { return };
+    let doing = context.attended.and_then(|_| doing(context, memory));
     let process = &mut memory.process;
     let same = process.identity.as_ref() == Some(&life.identity);
     process.identity = Some(life.identity.clone());
     process.command.clone_from(&life.command);
     process.seen = Some(context.now.wall);
+    process.doing = doing.or(process.doing.filter(|_| same && context.attended.is_some()));
     let recent = process
         .sample
         .as_ref()
@@ -189,7 +194,8 @@ pub(super) fn rates(context: &Context<'_>, memory: &Memory) -> Option<Rates> {
 }
 
 /// What a process does, in a word.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Doing {
     /// It computes.
     Computing,
@@ -203,7 +209,7 @@ pub enum Doing {
 const COMPUTING: f64 = 0.2;
 
 /// What the run's process does; unknown where it was looked at a moment ago.
-pub fn doing(context: &Context<'_>, memory: &Memory) -> Option<Doing> {
+fn doing(context: &Context<'_>, memory: &Memory) -> Option<Doing> {
     let rates = rates(context, memory)?;
     Some(if rates.cpu_cores >= COMPUTING {
         Doing::Computing

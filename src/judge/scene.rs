@@ -382,6 +382,7 @@ fn config() -> Config {
             reopen_quiet: Duration::from_mins(30),
         },
         gpu: Gpu::default(),
+        preflight: crate::config::Preflight::default(),
         playbook: Catalogue::default(),
         channels: Channels { terminal: true, file: None, named: Vec::new() },
         judge: None,

@@ -154,14 +154,15 @@ pub(super) fn is_long(context: &Context<'_>, memory: &Memory) -> bool {
     memory.silence.ended || silent_s(context, &memory.silence).is_some_and(|silent| silent >= limit)
 }
 
-/// Seconds after which a row is overdue however fast rows come: looks that are seconds apart do not see
-/// single rows.
-const OVERDUE_LEAST_S: f64 = 10.0;
+/// A log of many rows a second says nothing by its silence in less time than this, seconds: a
+/// checkpoint that is written takes as long.
+const LASTING_LEAST_S: f64 = 10.0;
 
 /// Whether nothing came for so many of the slowest recent intervals between rows.
 pub(super) fn lasts(context: &Context<'_>, memory: &Memory, intervals: f64) -> bool {
-    let interval = interval_s(&context.look.digest.numbers, &memory.silence);
-    let limit = interval.map_or(BEFORE_PACE_S, |interval| (intervals * interval).max(OVERDUE_LEAST_S));
+    let limit =
+        interval_s(&context.look.digest.numbers, &memory.silence).map(|interval| intervals * interval);
+    let limit = limit.unwrap_or(BEFORE_PACE_S).max(LASTING_LEAST_S);
     silent_s(context, &memory.silence).is_some_and(|silent| silent >= limit)
 }
 

@@ -57,9 +57,9 @@ pub fn serve(now: Now) -> io::Result<()> {
         Ok(kept) => kept,
         Err(why) => return say(&launch, &Word::Refused(why)),
     };
-    let Kept { mut child, directory, record, log_from } = kept;
+    let Kept { mut child, directory, record } = kept;
     // Whoever was killed meanwhile does not listen; the command is for the patrol to find.
-    drop(say(&launch, &Word::Started(Box::new(record.clone()), log_from)));
+    drop(say(&launch, &Word::Started(Box::new(record.clone()))));
     drop(let_go());
     let status = child.wait()?;
     let exit = exit(record.process, status, now());
@@ -107,7 +107,6 @@ struct Kept {
     child: Child,
     directory: RunDirectory,
     record: Record,
-    log_from: u64,
 }
 
 impl Kept {
@@ -129,7 +128,7 @@ impl Kept {
             directory.keep_record(&record).map(|()| record).map_err(|error| chain(&error))
         });
         match kept {
-            Ok(record) => Ok(Self { child, record, log_from: log.size, directory }),
+            Ok(record) => Ok(Self { child, directory, record }),
             Err(why) => {
                 // A run that no patrol can find is worse than one that was not started.
                 end(&mut child);

@@ -9,8 +9,6 @@ use std::path::Path;
 /// A log that is open for appending.
 pub(super) struct Log {
     pub(super) file: File,
-    /// Its size before the command's first byte.
-    pub(super) size: u64,
     /// It was not there before.
     made: bool,
 }
@@ -29,8 +27,7 @@ impl Log {
         let flags = OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE | OFlags::CLOEXEC;
         let mode = Mode::RUSR | Mode::WUSR | Mode::RGRP | Mode::WGRP | Mode::ROTH | Mode::WOTH;
         let file = File::from(rustix::fs::open(path, flags, mode)?);
-        let size = file.metadata()?.len();
-        Ok(Self { file, size, made: there.is_none() })
+        Ok(Self { file, made: there.is_none() })
     }
 
     /// Takes it back where nothing was started: an empty file would pass for a run's.

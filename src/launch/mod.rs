@@ -18,7 +18,8 @@ pub mod signals;
 
 use crate::error::{Error, Result};
 use crate::observe::process::Identity;
-use crate::persist::run_directory::{Exit, Record};
+use crate::persist::run_directory::{Exit, Record, RunDirectory};
+use crate::persist::store::Store;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::io::{self, BufRead, BufReader, Write};
@@ -62,8 +63,8 @@ pub struct Order {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Word {
-    /// The command runs and is recorded; the log had so many bytes before.
-    Started(Box<Record>, u64),
+    /// The command runs and is recorded.
+    Started(Box<Record>),
     /// It does not run, and there is no record of it: why, and what to do.
     Refused(String),
     /// It has ended.
@@ -113,20 +114,24 @@ pub fn start(order: &Order, stdin: Stdio) -> Result<Running> {
     let mut command = Command::new("/proc/self/exe");
     command.arg0(env!("CARGO_PKG_NAME")).arg(keeper::ARGUMENT).arg(&order.run);
     command.stdin(stdin).stdout(OwnedFd::from(theirs)).stderr(Stdio::null());
+    let log_from = std::fs::metadata(&order.log).map_or(0, |meta| meta.len());
     let keeper = command.spawn().map_err(failed)?;
     // The command holds a copy of the keeper's end, and no end of the stream would come.
     drop(command);
     let mut words = BufReader::new(ours);
     match hand_over(&mut words, &text) {
-        Ok(Some(Word::Started(record, log_from))) => Ok(Running { record: *record, log_from, words, keeper }),
+        Ok(Some(Word::Started(record))) => Ok(Running { record: *record, log_from, words, keeper }),
         Ok(Some(Word::Refused(why))) => {
             reap(keeper);
             Err(Error::Usage(why))
         }
         Ok(Some(Word::Ended(_)) | None) => {
+            if let Some(record) = recorded(order, &keeper) {
+                return Ok(Running { record, log_from, words, keeper });
+            }
             reap(keeper);
             Err(Error::State(format!(
-                "the process that was to start {} and wait for it ended without a word: see with `ps` whether the command runs before you start it again",
+                "the process that was to start {} and wait for it was killed: see with `ps` whether the command runs before you start it again",
                 order.run
             )))
         }
@@ -155,6 +160,16 @@ fn hand_over(words: &mut BufReader<UnixStream>, order: &[u8]) -> io::Result<Opti
     let answer = next(words)?;
     words.get_ref().set_read_timeout(None)?;
     Ok(answer)
+}
+
+/// What a keeper recorded that was killed before it could say so: the command runs.
+fn recorded(order: &Order, keeper: &Child) -> Option<Record> {
+    let store = Store::open_existing(&order.state_dir).ok()??;
+    let record = RunDirectory::existing(&store, &order.run).ok()??.record().ok()??;
+    let by = record.keeper.as_ref()?;
+    // It is not reaped yet, so its number is its own.
+    (crate::observe::process::identity(by.pid).as_ref() == Some(by) && by.pid.unsigned_abs() == keeper.id())
+        .then_some(record)
 }
 
 fn abandon(mut keeper: Child) {

@@ -3,10 +3,13 @@
 //! - `run.json`, `"schema":"trainguard/run/1"`: the [`Record`] of the last start.
 //! - `exit.json`, `"schema":"trainguard/exit/1"`: the [`Exit`] of that start, written by its parent.
 //! - `journal.jsonl`: what was done to the run's process, intents before outcomes.
-//! - `alerts/ID.response`: an operator's answer to an alert that asked.
+//! - `alerts/ID.json`, `"schema":"trainguard/question/1"`: an alert that asks, and how it was answered.
+//! - `alerts/ID.response`: an operator's answer to it.
 //!
 //! All are 0600, opened without following links, and believed only where nobody else could have
 //! written them.
+
+pub mod questions;
 
 use crate::config::name_fault;
 use crate::error::{Error, Result};
@@ -182,9 +185,7 @@ impl RunDirectory {
 
     /// Writes an operator's answer to an alert.
     pub fn respond(&self, alert: &str, choice: &str) -> Result<PathBuf> {
-        let directory = Path::new(self.path.file_name().unwrap_or_default()).join(ALERTS);
-        let directory = self.store.directory(&directory.to_string_lossy())?;
-        let path = directory.join(format!("{alert}.response"));
+        let path = self.alerts()?.join(format!("{alert}.response"));
         self.store.write(&path, format!("{choice}\n").as_bytes())?;
         Ok(path)
     }

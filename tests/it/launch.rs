@@ -258,7 +258,7 @@ fn kill_9_of_the_keeper_costs_the_exit_code_alone_and_that_is_said() {
     assert_eq!((code, findings(&report)), (0, Vec::new()), "{report:#}");
     launches.go();
     let answer: Answer = launch.wait_with_output().unwrap().into();
-    assert_eq!((answer.code, launches.log().as_str()), (3, "after\n"));
+    assert_eq!((answer.code, launches.log().as_str()), (3, "after\n"), "{answer:?}");
     assert!(answer.stderr.contains("with which exit code is unknown"), "{answer:?}");
     let (code, report) = launches.patrol(&[]);
     assert_eq!(code, 2, "{report:#}");
@@ -367,6 +367,37 @@ fn a_launched_run_is_patrolled_without_a_config_until_it_has_finished() {
     let (code, report) = launches.patrol(&[]);
     assert_eq!((code, report["runs"][0]["phase"].as_str()), (0, Some("finished")), "{report:#}");
     assert_eq!(findings(&report), Vec::new(), "{report:#}");
+}
+
+#[test]
+fn the_first_phase_is_watched_beside_the_log_and_handed_over() {
+    let launches = Launches::new();
+    launches.0.write("trainguard.yaml", "training: {phase1_steps: 5}\nruns: [{name: demo, log: demo.log}]\n");
+    let script = format!("for i in 1 2 3 4 5 6; do echo \"step $i: loss 2.$((9 - i))\"; done; {WAIT} exit 4");
+    let mut launch = launches.attended(&script);
+    let said = std::io::BufReader::new(launch.stderr.take().unwrap());
+    let mut said = std::io::BufRead::lines(said).map(|line| line.unwrap());
+    assert!(said.any(|line| line.contains("Phase 2 begins")), "handed over while it lives");
+    assert!(lives(launches.pid("process")));
+    launches.go();
+    let rest: Vec<String> = said.collect();
+    assert_eq!(launch.wait().unwrap().code(), Some(4), "{rest:?}");
+    assert!(rest.last().unwrap().starts_with("trainguard: demo exited with code 4 after "), "{rest:?}");
+}
+
+#[test]
+fn a_run_that_dies_in_its_first_phase_is_diagnosed_where_it_was_launched() {
+    let launches = Launches::new();
+    let answer = launches.shell("echo \"ModuleNotFoundError: No module named 'torch'\" >&2; exit 1");
+    assert_eq!((answer.code, answer.stdout.lines().count()), (1, 1), "{answer:?}");
+    for says in
+        ["demo: the run has failed", "No module named 'torch'", "demo.log:1", "demo exited with code 1 after"]
+    {
+        assert!(answer.stderr.contains(says), "{says}: {answer:?}");
+    }
+    let alerts = launches.0.alerts();
+    let (code, report) = launches.patrol(&[]);
+    assert_eq!((code, launches.0.alerts()), (2, alerts), "told once: {report:#}");
 }
 
 #[test]

@@ -256,6 +256,20 @@ fn a_slow_start_is_told_and_not_alarmed_and_ctrl_c_ends_the_watch_alone() {
 }
 
 #[test]
+fn a_log_that_is_not_there_yet_is_waited_for_while_its_process_lives() {
+    let scene = Scene::new();
+    let process = training();
+    let watch = watch_of(&scene, &process, &["--phase1-steps", "20"]);
+    until("several looks were had", || scene.path(".trainguard/demo.json.prev").exists());
+    scene.write("train.log", healthy(1, 30));
+    let (code, said) = watch.code(&scene);
+    assert_eq!((code, scene.alerts()), (0, Vec::new()), "{said}");
+    let nobody = Scene::new();
+    let watch = Watch::of(&nobody, &["--log", "train.log", "--name", "demo"]);
+    until("it is told", || watch.said(&nobody).contains("UNKNOWN demo opened log_missing"));
+}
+
+#[test]
 fn a_signal_that_nohup_has_it_ignore_does_not_end_the_watch() {
     let scene = Scene::new();
     let process = training();

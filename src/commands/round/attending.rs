@@ -5,7 +5,7 @@ use super::ending::{Ending, ending};
 use crate::decide::Decision;
 use crate::judge::attendance::{Attendance, Progress};
 pub(crate) use crate::judge::process::Doing;
-use crate::judge::{Context, Memory, Phase, eta, process};
+use crate::judge::{Context, Memory, Phase, eta};
 use crate::observe::process::{Identity, boot_id, identity};
 use crate::persist::state::State;
 use std::time::Duration;
@@ -39,7 +39,7 @@ pub(crate) struct Glimpse {
     pub(crate) progress: Progress,
     /// How long its process has lived, else how long somebody has stayed.
     pub(crate) since: Duration,
-    /// What its process does, where that can be told at this look.
+    /// What its process was last seen to do.
     pub(crate) doing: Option<Doing>,
     /// Seconds for one step.
     pub(crate) step_s: Option<f64>,
@@ -52,7 +52,7 @@ impl Glimpse {
         Some(Self {
             progress: watch.progress(&memory.numbers),
             since: since.unwrap_or_else(|| watch.lasted(context.now)),
-            doing: process::doing(context, memory),
+            doing: memory.process.doing,
             step_s: eta::step_time(context, memory).map(|time| time.usual_s),
         })
     }

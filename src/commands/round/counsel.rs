@@ -5,8 +5,9 @@
 
 use super::attending::Glimpse;
 use super::look::Looked;
-use super::{DELIVERY_MAX, Outcome, Round, verdict};
+use super::{Outcome, Round, verdict};
 use crate::clock::Reading;
+use crate::commands::delivery::DELIVERY_MAX;
 use crate::commands::settle;
 use crate::config::{Judge, Run};
 use crate::consult::{self, Brief, Reply, program};
@@ -114,11 +115,11 @@ impl Checked<'_> {
         opinions.extend(consult::hear(&context, &mut state, reply));
         let mut decision = settle(&context, &mut state, opinions);
         let glimpse = Glimpse::of(&context, &state.memory);
-        let ending = round.close(&context, &mut state, &decision);
         let mut notes: Vec<String> = sight.looked.note.clone().into_iter().collect();
         notes.extend(round.keep_history(&context, &mut state, &decision));
         let refused = round.order(&context, &mut state, &decision, &mut notes);
         decision.alerts.extend(refused);
+        let ending = round.close(&context, &mut state, &decision);
         let report = verdict::report(&context, &state, &decision);
         let kept = round.keep.map(|keep| round.keep_all(keep, &state, &decision.alerts, sight.looked.mode));
         let trouble = kept.and_then(Result::err).map(|error| chain(&error));

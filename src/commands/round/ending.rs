@@ -1,5 +1,6 @@
 //! How the attended first phase of a run ends.
 
+use crate::config::Action;
 use crate::decide::Decision;
 use crate::finding::{Finding, Severity, Standing};
 use crate::judge::attendance::Progress;
@@ -33,7 +34,8 @@ impl Ending {
     /// The exit code.
     pub(crate) fn code(&self) -> u8 {
         match self {
-            Self::RunEnded { phase: Phase::Finished | Phase::Ended | Phase::Stopped, .. }
+            Self::RunEnded { phase: Phase::Finished | Phase::Ended, .. }
+            | Self::RunEnded { phase: Phase::Stopped, cause: None }
             | Self::HandedOver(_)
             | Self::Interrupted => 0,
             Self::Critical(_) | Self::RunEnded { .. } => Severity::Critical.exit_code(),
@@ -44,6 +46,10 @@ impl Ending {
 /// Whether the phase ends with this look, and how.
 pub(super) fn ending(context: &Context<'_>, state: &State, decision: &Decision) -> Option<Ending> {
     let watch = context.attended?;
+    // A run that is about to be started again begins its phase again.
+    if state.orders.pending.iter().any(|order| matches!(order.action, Action::Restart(_))) {
+        return None;
+    }
     let mut critical = decision.findings.iter().filter(|finding| {
         let open = matches!(finding.state, Standing::New | Standing::Ongoing);
         open && finding.severity == Severity::Critical && finding.acknowledged.is_none()

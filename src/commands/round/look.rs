@@ -106,7 +106,7 @@ pub(super) fn look(
             Answer::Memory(observation) => look.memory = observation,
             Answer::Quota(observation) => quotas = observation,
             // One answer for all runs, taken above.
-            Answer::Gpus(_) => {}
+            Answer::Gpus(_) | Answer::Who(_) => {}
         }
     }
     if let Some(record) = &held.record {

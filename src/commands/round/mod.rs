@@ -12,6 +12,7 @@ mod keeping;
 mod look;
 mod verdict;
 
+use super::delivery::{DELIVERY_MAX, Post};
 use super::launched;
 use crate::cli::Common;
 use crate::clock::Clock;
@@ -21,7 +22,7 @@ use crate::deliver::alertmanager::{self, Seen};
 use crate::deliver::health::{self, Update};
 use crate::deliver::outbox::{Delivery, Outbox};
 use crate::deliver::report::{Report, RunReport, SCHEMA};
-use crate::deliver::{Site, at_hand, elsewhere, prometheus, text};
+use crate::deliver::{prometheus, text};
 use crate::error::{Error, Result, chain};
 use crate::finding::Severity;
 use crate::judge;
@@ -31,7 +32,6 @@ use crate::persist::lock::Lock;
 use crate::persist::run_directory::Record;
 use crate::persist::state::{Loaded, State};
 use crate::persist::store::Store;
-use crate::redact::Redactor;
 pub(crate) use acting::Acting;
 pub(crate) use attending::{Doing, Glimpse, Watcher};
 use counsel::Stage;
@@ -39,15 +39,12 @@ pub(crate) use ending::Ending;
 use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::ops::Range;
-use std::time::{Duration, Instant};
-
-/// All channels together have so long, and never more than is left of `--timeout`.
-const DELIVERY_MAX: Duration = Duration::from_secs(10);
+use std::time::Instant;
 
 /// Where a round keeps what it must remember.
 pub(crate) struct Keep {
     pub(crate) store: Store,
-    outbox: Outbox,
+    pub(crate) outbox: Outbox,
 }
 
 /// A run whose lock this round holds.
@@ -315,17 +312,10 @@ impl Round<'_> {
         shown: BTreeSet<String>,
         outcomes: &[Outcome],
     ) -> Delivery {
-        let redactor = Redactor::of_environment(std::env::vars_os());
-        let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
-        let env = |name: &str| std::env::var_os(name);
-        let site = Site { env: &env, now: self.clock.wall(), host: &host, redactor: &redactor };
-        let mut channels = at_hand(&keep.store, out, shown, &redactor);
-        channels.extend(elsewhere(self.config, site));
         let time = self.common.timeout.saturating_sub(self.clock.elapsed()).min(DELIVERY_MAX);
         let until = Instant::now() + time;
-        let drained = keep.outbox.drain(&mut channels, self.clock.wall(), until);
-        let mut delivery =
-            drained.unwrap_or_else(|error| Delivery { troubles: vec![chain(&error)], dropped: Vec::new() });
+        let post = Post { config: self.config, store: &keep.store, outbox: &keep.outbox };
+        let mut delivery = post.serve(out, shown, self.clock.wall(), until);
         delivery.troubles.extend(self.tell_alertmanagers(keep, outcomes, until));
         delivery
     }

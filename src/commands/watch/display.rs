@@ -2,7 +2,7 @@
 
 use super::line::Sight;
 use crate::cli::Common;
-use crate::commands::round::{Doing, Outcome, Told, Voice};
+use crate::commands::round::{Outcome, Told, Voice};
 use crate::deliver::report::Report;
 use crate::deliver::text::{self, one_line};
 use crate::finding::Severity;
@@ -46,7 +46,6 @@ struct Seen {
     at: Option<Instant>,
     /// What a new line is worth: attempt, phase, whether it has begun, what is open, why it could not be looked at.
     stand: Option<Stand>,
-    doing: Option<Doing>,
 }
 
 type Stand = (u32, String, bool, Vec<String>, Option<String>);
@@ -108,6 +107,15 @@ impl<'a> Display<'a> {
             () if io::stdout().is_terminal() && !dumb => Show::Live,
             () => Show::Lines,
         };
+        Self::showing(show, out, common)
+    }
+
+    /// Beside something that is printed as it comes: a live line would be in its way.
+    pub(super) fn beside(out: &'a mut dyn Write, common: &Common) -> Self {
+        Self::showing(if common.quiet { Show::Alerts } else { Show::Lines }, out, common)
+    }
+
+    fn showing(show: Show, out: &'a mut dyn Write, common: &Common) -> Self {
         Self {
             show,
             quiet: common.quiet,
@@ -144,7 +152,7 @@ impl<'a> Display<'a> {
         let columns = columns();
         for outcome in told.outcomes {
             let seen = self.seen.entry(outcome.report.name.clone()).or_default();
-            let line = seen.line(outcome, self.show, columns);
+            let line = Seen::line(outcome, self.show, columns);
             if self.show == Show::Live {
                 lines.push(painted(line, outcome, self.style));
             } else if seen.is_news(outcome) {
@@ -180,7 +188,7 @@ impl<'a> Display<'a> {
 }
 
 impl Seen {
-    fn line(&mut self, outcome: &Outcome, show: Show, columns: usize) -> String {
+    fn line(outcome: &Outcome, show: Show, columns: usize) -> String {
         let report = &outcome.report;
         if let Some(why) = &report.error {
             let what = if outcome.busy { "another look is under way" } else { why };
@@ -189,8 +197,7 @@ impl Seen {
         let (Some(state), Some(glimpse)) = (&outcome.state, &outcome.glimpse) else {
             return report.name.clone();
         };
-        self.doing = glimpse.doing.or(self.doing);
-        let sight = Sight { report, numbers: &state.memory.numbers, glimpse, doing: self.doing };
+        let sight = Sight { report, numbers: &state.memory.numbers, glimpse };
         match show {
             Show::Live => sight.live(columns),
             Show::Lines | Show::Alerts => sight.plain(),

@@ -19,8 +19,6 @@ pub(super) struct Sight<'a> {
     pub(super) report: &'a RunReport,
     pub(super) numbers: &'a Numbers,
     pub(super) glimpse: &'a Glimpse,
-    /// What its process was last seen to do.
-    pub(super) doing: Option<Doing>,
 }
 
 /// A part of a line, and how much it is missed where there is no room: 0 is never left out.
@@ -65,7 +63,7 @@ impl Sight<'_> {
     /// `no first step yet, 3 min, CPU busy`.
     fn start(&self) -> String {
         let mut text = format!("no first step yet, {}", span(self.glimpse.since.as_secs_f64()));
-        if let Some(doing) = self.doing {
+        if let Some(doing) = self.glimpse.doing {
             text += match doing {
                 Doing::Computing => ", CPU busy",
                 Doing::Reading => ", reading",
@@ -228,7 +226,7 @@ mod tests {
     fn a_line_fits_its_terminal_and_keeps_what_matters() {
         let (mut report, numbers, glimpse) = (report(), numbers(340), glimpse(340.0));
         report.step = Some(340.0);
-        let sight = Sight { report: &report, numbers: &numbers, glimpse: &glimpse, doing: None };
+        let sight = Sight { report: &report, numbers: &numbers, glimpse: &glimpse };
         let wide = "demo  ━━━━━━━─────────────  step 340/1000  loss 0.0235  █▂▂▁▁▁▁▁▁▁▁▁  grad norm 0.812  4.00 steps/s  165 s left";
         assert_eq!(sight.live(200), wide.replace("165 s", "2 min"));
         assert_eq!(sight.live(30), "demo  step 340/1000");
@@ -244,10 +242,10 @@ mod tests {
 
     #[test]
     fn before_the_first_step_it_says_how_long_and_what_the_process_does() {
-        let (report, glimpse) = (report(), glimpse(0.0));
+        let report = report();
+        let glimpse = Glimpse { doing: Some(Doing::Computing), ..glimpse(0.0) };
         let numbers = Numbers::default();
-        let doing = Some(Doing::Computing);
-        let sight = Sight { report: &report, numbers: &numbers, glimpse: &glimpse, doing };
+        let sight = Sight { report: &report, numbers: &numbers, glimpse: &glimpse };
         assert_eq!(sight.plain(), "demo no first step yet, 3 min, CPU busy");
     }
 
@@ -255,7 +253,7 @@ mod tests {
     fn a_resumed_run_says_its_step_and_how_far_the_phase_is() {
         let (mut report, numbers, glimpse) = (report(), numbers(3), glimpse(30.0));
         report.step = Some(50_030.0);
-        let sight = Sight { report: &report, numbers: &numbers, glimpse: &glimpse, doing: None };
+        let sight = Sight { report: &report, numbers: &numbers, glimpse: &glimpse };
         assert!(sight.plain().starts_with("demo step 50030, 30/1000 of phase 1, loss"), "{}", sight.plain());
     }
 }

@@ -5,11 +5,13 @@
 //! state remembers who stays, so that checks of the first phase are asked, and a patrol in between
 //! raises nothing twice. The training never hangs on it: however this ends, the run goes on.
 
+mod beside;
 mod closing;
 mod display;
 mod line;
 
 pub(crate) use super::round::Ending;
+pub(crate) use beside::beside;
 
 use super::launched;
 use super::round::{Acting, Keep, Outcome, Round, Voice, Watcher};

@@ -16,7 +16,7 @@ const THROTTLED_ATTENDED: u32 = 5;
 /// itself every loaded card is.
 const CAPPED_CLOCK: f64 = 0.5;
 /// Bytes that a stranger must hold: a bare CUDA context takes about half of it, and monitors less.
-const STRANGER_BYTES: u64 = 1 << 30;
+pub(crate) const STRANGER_BYTES: u64 = 1 << 30;
 
 /// `gpu_hot`, `gpu_throttled`, `ecc_error` and `gpu_busy`.
 pub(super) fn check(context: &Context<'_>, gpu: &Gpu, uuid: &str, memory: &mut CardMemory) -> Vec<Opinion> {

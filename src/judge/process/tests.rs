@@ -302,12 +302,12 @@ fn what_a_process_does_is_told_from_looks_that_are_apart() {
         let mut scene = Scene::new();
         scene.process(10).patrol().later(-288);
         scene.works(cpu_s).life().io_bytes = Some(1_000_000 + io_bytes);
-        scene.with_context(|context| doing(context, &scene.memory))
+        scene.attend(1000).patrol().memory.process.doing
     };
     assert_eq!(doing(11.0, 0), Some(Doing::Computing));
     assert_eq!(doing(0.1, 50_000_000), Some(Doing::Reading));
     assert_eq!(doing(0.0, 0), Some(Doing::Waiting));
     let mut scene = Scene::new();
     scene.process(10).patrol().later(-297);
-    assert_eq!(scene.with_context(|context| super::doing(context, &scene.memory)), None);
+    assert_eq!(scene.attend(1000).patrol().memory.process.doing, None);
 }

@@ -6,7 +6,7 @@ use crate::observe::checkpoint::{self, CheckpointFacts};
 use crate::observe::disk::{self, DiskFacts, Purpose};
 use crate::observe::gpu::{self, GpuFacts};
 use crate::observe::memory::{self, MemoryFacts};
-use crate::observe::process::{self, Found, Identity, ProcessFacts};
+use crate::observe::process::{self, Found, Identity, ProcessFacts, Who};
 use crate::observe::quota::{self, QuotaFacts};
 use serde::{Deserialize, Serialize};
 use std::ffi::OsString;
@@ -31,6 +31,7 @@ pub enum Question {
     Quota,
     Gpus { source: GpuSource, patience: Duration },
     Memory(Option<Box<Question>>, Option<Identity>),
+    Who(Vec<u32>),
 }
 
 /// An answer. A question without one is answered by `Failed` in its kind.
@@ -50,6 +51,8 @@ pub enum Answer {
     Gpus(Observation<GpuFacts>),
     /// The memory of the run's machine and control group.
     Memory(Observation<MemoryFacts>),
+    /// Who these processes are.
+    Who(Observation<Vec<Who>>),
 }
 
 impl Question {
@@ -99,6 +102,11 @@ impl Question {
         Self::Memory(spec.map(|spec| Box::new(Self::process(spec, known))), known.cloned())
     }
 
+    /// Who these processes are.
+    pub fn who(pids: Vec<u32>) -> Self {
+        Self::Who(pids)
+    }
+
     /// What is asked, for people and as the key of what is stuck.
     pub fn what(&self) -> String {
         let shown = |path: &OsString| path.to_string_lossy().into_owned();
@@ -115,6 +123,10 @@ impl Question {
             Self::Gpus { source: GpuSource::File(path), .. } => format!("GPUs {}", path.display()),
             Self::Gpus { .. } => "GPUs (NVIDIA driver)".to_owned(),
             Self::Memory(None, _) => "memory".to_owned(),
+            Self::Who(pids) => {
+                let pids: Vec<String> = pids.iter().map(u32::to_string).collect();
+                format!("processes {}", pids.join(", "))
+            }
             Self::Memory(Some(process), _) => format!("memory of {}", process.what()),
         }
     }
@@ -132,6 +144,7 @@ impl Question {
             Self::Quota => Answer::Quota(Observation::Failed { why }),
             Self::Gpus { .. } => Answer::Gpus(Observation::Failed { why }),
             Self::Memory(..) => Answer::Memory(Observation::Failed { why }),
+            Self::Who(_) => Answer::Who(Observation::Failed { why }),
         }
     }
 
@@ -164,6 +177,7 @@ impl Question {
             Self::Launched(process) => Answer::Process(process::read(&ProcessSpec::Launched(process), None)),
             Self::Quota => Answer::Quota(quota::read()),
             Self::Gpus { source, patience } => Answer::Gpus(gpu::read(&source, patience)),
+            Self::Who(pids) => Answer::Who(Observation::Known(process::who(&pids))),
             Self::Memory(process, known) => {
                 let lives = |known: &Identity| process::start_ticks(known.pid) == Some(known.start_ticks);
                 let known = known.filter(lives).map(|known| known.pid);

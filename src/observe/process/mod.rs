@@ -5,6 +5,8 @@ pub mod kin;
 mod matching;
 #[cfg(target_os = "linux")]
 mod proc;
+#[cfg(target_os = "linux")]
+mod who;
 
 use super::Observation;
 use crate::config::ProcessSpec;
@@ -90,6 +92,19 @@ pub struct Visible {
     pub by_bus: bool,
 }
 
+/// A process, as far as it can be seen.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Who {
+    /// Its pid.
+    pub pid: u32,
+    /// Its owner's name, or number where no name is known.
+    pub user: Option<String>,
+    /// Its command line, at most 300 characters; its name in brackets where it has none.
+    pub command: Option<String>,
+    /// When it started.
+    pub started: Option<DateTime<Utc>>,
+}
+
 impl ProcessFacts {
     /// Whether the run's process has ended, as far as anybody can tell. Several unrelated ones say
     /// nothing.
@@ -139,11 +154,25 @@ pub fn read(_spec: &ProcessSpec, _known: Option<&Identity>) -> Observation<Proce
 
 #[cfg(target_os = "linux")]
 pub use proc::{boot_id, identity, start_ticks};
+#[cfg(target_os = "linux")]
+pub use who::{own_line, who};
 
 /// Nothing is known of this boot on a platform without /proc.
 #[cfg(not(target_os = "linux"))]
 pub fn boot_id() -> String {
     String::new()
+}
+
+/// Nothing is known of processes on a platform without /proc.
+#[cfg(not(target_os = "linux"))]
+pub fn who(_pids: &[u32]) -> Vec<Who> {
+    Vec::new()
+}
+
+/// Nothing is known of the processes above this one on a platform without /proc.
+#[cfg(not(target_os = "linux"))]
+pub fn own_line() -> Vec<i32> {
+    vec![std::process::id() as i32]
 }
 
 /// Start time of a living process; never known on a platform without /proc.

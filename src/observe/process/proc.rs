@@ -235,7 +235,7 @@ fn visible(pid: i32) -> Visible {
 }
 
 /// The command line; `None` where there is none (a zombie, a kernel thread).
-fn command(pid: i32) -> Option<String> {
+pub(super) fn command(pid: i32) -> Option<String> {
     let mut bytes = Vec::new();
     let file = fs::File::open(format!("/proc/{pid}/cmdline")).ok()?;
     file.take(4 * COMMAND as u64).read_to_end(&mut bytes).ok()?;

@@ -242,6 +242,45 @@ fn the_users_own_command_starts_it_and_one_that_fails_is_told() {
     assert!(told(&scene, "action_failed")[0].contains("ended with code 5"), "{:?}", scene.alerts());
 }
 
+/// What of systemd-run matters here: it notes what it was asked for, and starts that elsewhere.
+const SYSTEMD_RUN: &str = "#!/bin/sh
+echo \"$@\" >> asked
+while [ \"$1\" != -- ]; do shift; done
+shift
+setsid \"$@\" </dev/null >/dev/null 2>&1 &
+";
+
+#[test]
+fn under_systemd_the_run_is_started_in_a_unit_of_its_own() {
+    let scene = Scene::new();
+    config(&scene, DEAD);
+    scene.write("train.sh", TRAINING);
+    scene.write("bin/systemd-run", SYSTEMD_RUN.replace("asked", &scene.path("asked").display().to_string()));
+    std::fs::set_permissions(
+        scene.path("bin/systemd-run"),
+        std::os::unix::fs::PermissionsExt::from_mode(0o755),
+    )
+    .unwrap();
+    let mut training = launched(&scene, &["sh", "train.sh"], true);
+    grows(&scene, 10);
+    scene.run(&["patrol"]);
+    training.kill();
+    let mut patrol = scene.command(&["patrol"]);
+    let path = format!("{}:/usr/bin:/bin", scene.path("bin").display());
+    let answer: Answer =
+        patrol.env("PATH", path).env("INVOCATION_ID", "0123456789abcdef").output().unwrap().into();
+    let restarted = Restarted::of(&scene);
+    let [outcome] = entries(&scene, "restart", "outcome").try_into().unwrap();
+    assert_eq!(outcome["ok"], true, "{outcome} {answer:?}");
+    let asked = scene.read("asked");
+    for word in ["--collect", "--setenv=PATH=", "__restart"] {
+        assert!(asked.contains(word), "no {word}: {asked}");
+    }
+    assert!(!asked.contains("xyzzy"), "what is secret is in no command line: {asked}");
+    assert!(state(restarted.0).is_some());
+    grows(&scene, 5);
+}
+
 #[test]
 fn a_run_that_hangs_is_ended_first_and_started_by_the_next_patrol() {
     let scene = Scene::new();
