@@ -119,7 +119,13 @@ impl Orders {
                     process |= !is_program;
                     given.orders.push(order);
                 }
-                Some(Err(refusal)) => given.refused.push(refusal),
+                // Several findings of one death are refused the same for the same reason: once.
+                Some(Err(refusal)) => {
+                    let same = |other: &Refusal| (other.action, &other.why) == (refusal.action, &refusal.why);
+                    if !given.refused.iter().any(same) {
+                        given.refused.push(refusal);
+                    }
+                }
                 None => {}
             }
         }
