@@ -268,6 +268,8 @@ fn sample(clock: &Clock) -> Alert {
         advice: "Nothing is to be done".to_owned(),
         step: None,
         occurrence: None,
+        choices: Vec::new(),
+        respond: String::new(),
         evidence: Evidence::new(),
         role: Role::Root,
         told_as: Vec::new(),

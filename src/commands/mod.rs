@@ -3,33 +3,49 @@
 pub mod ack;
 pub mod alerts;
 pub mod check;
+pub(crate) mod delivery;
 pub mod done;
 pub mod explain;
 pub mod history;
+pub mod hold;
+pub mod launch;
+pub(crate) mod launched;
 pub mod metrics;
 pub mod patrol;
+pub mod preflight;
 pub mod replay;
+pub mod respond;
+mod round;
+pub mod watch;
 
-use crate::cli::{Cli, Command, Common};
+use crate::cli::{Cli, Color, Command, Common};
 use crate::clock::Clock;
 use crate::config::{self, BareLog, LoadArgs};
 use crate::decide::{Decision, Rules, decide};
+use crate::deliver::text::Style;
 use crate::error::{Error, Result};
 use crate::finding::{Opinion, Severity};
 use crate::judge::{self, Context};
 use crate::persist::lock::Lock;
 use crate::persist::state::{Loaded, State};
 use crate::persist::store::Store;
-use std::io::Write;
+use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
-/// Runs the command line; the exit code is the verdict's.
-pub fn run(cli: &Cli, clock: &Clock, out: &mut dyn Write) -> Result<u8> {
+/// Runs the command line; the exit code is the verdict's. Whoever looks more than once reads the
+/// clocks for each look.
+pub fn run(cli: &Cli, clocks: &dyn Fn() -> Clock, out: &mut dyn Write) -> Result<u8> {
     let common = &cli.common;
+    let clock = &clocks();
     match &cli.command {
         Command::Patrol(args) => patrol::run(args, common, clock, out),
+        Command::Watch(args) => watch::run(args, common, clocks, out),
+        Command::Launch(args) => launch::run(args, common, clocks, out),
         Command::Ack(args) => ack::run(args, common, clock, out).map(|()| 0),
         Command::Done(args) => done::run(args, common, clock, out).map(|()| 0),
+        Command::Pause(args) => hold::pause(args, common, clock, out).map(Severity::exit_code),
+        Command::Resume(args) => hold::resume(args, common, clock, out).map(Severity::exit_code),
+        Command::Stop(args) => hold::stop(args, common, clock, out).map(Severity::exit_code),
         Command::Explain(args) => explain::run(args, common, clock, out).map(|()| 0),
         Command::Replay(args) => replay::run(args, common, clock, out).map(Severity::exit_code),
         Command::History(args) => history::run(args, common, out).map(|()| 0),
@@ -37,6 +53,8 @@ pub fn run(cli: &Cli, clock: &Clock, out: &mut dyn Write) -> Result<u8> {
         Command::Alerts(args) => alerts::run(args, common, clock, out),
         Command::Check(args) if args.alerts => alerts::test(common, clock, out).map(Severity::exit_code),
         Command::Check(_) => check::run(&load_args(common, None)?, out).map(Severity::exit_code),
+        Command::Preflight(args) => preflight::run(args, common, clocks, out),
+        Command::Respond(args) => respond::run(args, common, clocks, out).map(|()| 0),
     }
 }
 
@@ -44,6 +62,18 @@ pub fn run(cli: &Cli, clock: &Clock, out: &mut dyn Write) -> Result<u8> {
 pub(crate) fn load_args(common: &Common, log: Option<BareLog>) -> Result<LoadArgs<'static>> {
     let cwd = std::env::current_dir().map_err(Error::io("find", Path::new("the working directory")))?;
     Ok(LoadArgs::new(common, cwd, &|name| std::env::var_os(name)).with_log(log))
+}
+
+/// How text is printed under these flags.
+pub(crate) fn style(common: &Common) -> Style {
+    let color = match common.color {
+        Color::Always => true,
+        Color::Never => false,
+        Color::Auto => {
+            io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+        }
+    };
+    Style { color, verbose: common.verbose > 0 }
 }
 
 /// Judges one look and decides what is new; the state's memory, ledger and phase become the new ones.

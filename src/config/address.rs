@@ -37,6 +37,26 @@ impl Address {
         &self.uri
     }
 
+    /// The path, from its first slash on.
+    pub fn path(&self) -> &str {
+        self.uri.path()
+    }
+
+    /// The address of something below it: `/start` of `https://host/x?y` is `https://host/x/start?y`.
+    ///
+    /// # Errors
+    /// That this is no path.
+    pub fn below(&self, path: &str) -> Result<Self, String> {
+        let base = self.uri.path().trim_end_matches('/');
+        let query = self.uri.query().map_or_else(String::new, |query| format!("?{query}"));
+        let mut parts = self.uri.clone().into_parts();
+        let whole: PathAndQuery =
+            format!("{base}{path}{query}").parse().map_err(|_| "its path cannot be lengthened".to_owned())?;
+        parts.path_and_query = Some(whole);
+        let uri = Uri::from_parts(parts).map_err(|_| "its path cannot be lengthened".to_owned())?;
+        Ok(Self { uri, host: self.host.clone() })
+    }
+
     /// The host, in lower case, without the port.
     pub fn host(&self) -> &str {
         &self.host
@@ -82,6 +102,15 @@ mod tests {
         assert_eq!(address.to_string(), "https://Hooks.Example:8443/…");
         assert_eq!(format!("{address:?}"), "https://Hooks.Example:8443/…");
         assert_eq!(address.host(), "hooks.example");
+    }
+
+    #[test]
+    fn an_address_below_another_keeps_its_query() {
+        let below =
+            |text: &str, path: &str| Address::parse(text).unwrap().below(path).unwrap().uri().to_string();
+        assert_eq!(below("https://h.example/uuid", "/start"), "https://h.example/uuid/start");
+        assert_eq!(below("https://h.example/k/slug/?create=1", "/2"), "https://h.example/k/slug/2?create=1");
+        assert_eq!(below("http://h:9093", "/api/v2/alerts"), "http://h:9093/api/v2/alerts");
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use super::load::LoadArgs;
 use super::runs::{compile, name_fault};
 use super::trust::{self, Caller};
-use super::{CheckpointSpec, ProcessSpec, Run, STATE_DIR, paths};
+use super::{Actions, CheckpointSpec, ProcessSpec, Run, STATE_DIR, paths};
 use crate::error::{Error, Result};
 use rustix::fs::Access;
 use std::io::ErrorKind;
@@ -33,8 +33,8 @@ impl BareLog {
         Self { log: log.into(), ..Self::default() }
     }
 
-    /// From the flags of `trainguard patrol`; `None` without `--log`.
-    pub fn from_flags(flags: &crate::cli::Patrol) -> Option<Self> {
+    /// From the flags; `None` without `--log`.
+    pub fn from_flags(flags: &crate::cli::Selection) -> Option<Self> {
         let process = match (&flags.pid, &flags.pid_file, &flags.r#match) {
             (Some(pid), _, _) => Some(ProcessSpec::Pid(*pid)),
             (None, Some(file), _) => Some(ProcessSpec::PidFile(file.clone())),
@@ -111,6 +111,7 @@ pub(super) fn resolve(
         gpus: Vec::new(),
         command: None,
         profile: None,
+        actions: Actions::default(),
     };
     Ok(Bare { run, base })
 }

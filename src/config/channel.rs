@@ -1,6 +1,7 @@
-//! A channel by name: webhook, command, syslog, journald.
+//! A channel by name: webhook, command, syslog, journald, alertmanager.
 
 use super::address::Address;
+use super::alertmanager::{Alertmanager, alertmanager};
 use super::locate::Aim;
 use super::raw::channels::{FIXED, Other};
 use super::raw::{Flag, Text};
@@ -9,16 +10,17 @@ use super::template::{FIELDS, Template};
 use super::{diagnose, judge};
 use crate::error::Result;
 use std::fmt;
+use std::io::Read;
 use std::path::PathBuf;
 use std::time::Duration;
 use ureq::http::{HeaderName, HeaderValue};
 
 /// The types.
-const TYPES: &[&str] = &["webhook", "command", "syslog", "journald"];
+const TYPES: &[&str] = &["webhook", "command", "syslog", "journald", "alertmanager"];
 /// The formats of a webhook.
 const FORMATS: &[&str] = &["auto", "slack", "discord", "ntfy", "generic"];
 /// A chat answers in a fraction of a second; half of what all channels have together.
-const WEBHOOK_TIMEOUT: Duration = Duration::from_secs(5);
+pub(super) const WEBHOOK_TIMEOUT: Duration = Duration::from_secs(5);
 /// A mail is handed on within seconds; no channel has longer than all have together.
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(10);
 const TIMEOUTS: [Duration; 2] = [Duration::from_millis(100), Duration::from_secs(10)];
@@ -51,6 +53,8 @@ pub enum Kind {
     Syslog(PathBuf),
     /// An entry to this socket.
     Journald(PathBuf),
+    /// What is open, to an Alertmanager.
+    Alertmanager(Box<Alertmanager>),
 }
 
 impl Kind {
@@ -61,6 +65,7 @@ impl Kind {
             Self::Command(_) => "command",
             Self::Syslog(_) => "syslog",
             Self::Journald(_) => "journald",
+            Self::Alertmanager(_) => "alertmanager",
         }
     }
 }
@@ -82,6 +87,27 @@ pub enum Source<T> {
     Here(T),
     /// It is the first line of this file.
     File(PathBuf),
+}
+
+impl Source<Address> {
+    /// The address, from its file where it has one.
+    ///
+    /// # Errors
+    /// Why it cannot be had, for people, without its text.
+    pub fn read(&self) -> std::result::Result<Address, String> {
+        /// A line that is longer is no address.
+        const LINE_MAX: u64 = 8 * 1024;
+        let path = match self {
+            Self::Here(address) => return Ok(address.clone()),
+            Self::File(path) => path,
+        };
+        let mut text = String::new();
+        let file = std::fs::File::open(path);
+        let read = file.and_then(|file| file.take(LINE_MAX).read_to_string(&mut text));
+        read.map_err(|error| format!("cannot read {}: {error}", path.display()))?;
+        let line = text.lines().next().unwrap_or_default();
+        Address::parse(line).map_err(|why| format!("the address in {} cannot be used: {why}", path.display()))
+    }
 }
 
 /// How a webhook wants its message.
@@ -149,6 +175,7 @@ pub(super) fn named(at: &Section<'_>, name: &str, raw: &Other) -> Result<Option<
         "webhook" => Kind::Webhook(Box::new(webhook(at, name, raw)?)),
         "command" => Kind::Command(program(at, name, raw)?),
         "syslog" => Kind::Syslog(socket(SYSLOG)?),
+        "alertmanager" => Kind::Alertmanager(Box::new(alertmanager(at, name, raw)?)),
         _ => Kind::Journald(socket(JOURNALD)?),
     };
     Ok(Some(Named { name: name.to_owned(), kind }))
@@ -186,17 +213,18 @@ fn kind_of(at: &Section<'_>, name: &str, raw: &Other) -> Result<&'static str> {
 /// A key that its type does not take would have no effect, and nobody would know.
 fn refuse_foreign(at: &Section<'_>, kind: &str, raw: &Other) -> Result<()> {
     let (web, both) = (kind == "webhook", matches!(kind, "webhook" | "command"));
+    let http = matches!(kind, "webhook" | "alertmanager");
     let sockets = matches!(kind, "syslog" | "journald");
     let keys = [
-        ("url", raw.url.is_some(), web),
-        ("url_file", raw.url_file.is_some(), web),
+        ("url", raw.url.is_some(), http),
+        ("url_file", raw.url_file.is_some(), http),
         ("format", raw.format.is_some(), web),
         ("secret", raw.secret.is_some(), web),
         ("secret_file", raw.secret_file.is_some(), web),
         ("body", raw.body.is_some(), web),
-        ("ca_file", raw.ca_file.is_some(), web),
-        ("headers", raw.headers.is_some(), web),
-        ("timeout", raw.timeout.is_some(), both),
+        ("ca_file", raw.ca_file.is_some(), http),
+        ("headers", raw.headers.is_some(), http),
+        ("timeout", raw.timeout.is_some(), both || http),
         ("roll_up", raw.roll_up.is_some(), both),
         ("command", raw.command.is_some(), kind == "command"),
         ("socket", raw.socket.is_some(), sockets),
@@ -211,20 +239,6 @@ fn refuse_foreign(at: &Section<'_>, kind: &str, raw: &Other) -> Result<()> {
 }
 
 fn webhook(at: &Section<'_>, name: &str, raw: &Other) -> Result<Webhook> {
-    let parse = |text: String| {
-        let next = "give the whole address, as the service shows it; a secret one can stand in `url_file:`";
-        Address::parse(&text).map_err(|why| at.wrong("url", &format!("`url` cannot be used: {why}"), next))
-    };
-    let address = match source(at, ["url", "url_file"], [raw.url.as_ref(), raw.url_file.as_ref()])? {
-        Some(Source::Here(text)) => Source::Here(parse(text.0)?),
-        Some(Source::File(path)) => Source::File(path),
-        None => {
-            let what = format!("the webhook `{name}` has no address");
-            let next =
-                "add a line such as `url_file: hook.url` or `url: ${SLACK_URL}`, or set `enabled: false`";
-            return Err(at.wrong_here(Aim::Key, &what, next));
-        }
-    };
     let format = match raw.format.as_ref().map(|text| at.text("format", text)).transpose()? {
         None => Format::Auto,
         Some(word) => match word.as_str() {
@@ -241,7 +255,7 @@ fn webhook(at: &Section<'_>, name: &str, raw: &Other) -> Result<Webhook> {
         return Err(at.wrong_key("body", "only the format `generic` takes a `body`", next));
     }
     Ok(Webhook {
-        address,
+        address: address(at, "webhook", name, raw)?,
         // A body of the user's own says as much.
         format: if raw.body.is_some() { Format::Generic } else { format },
         secret: source(at, ["secret", "secret_file"], [raw.secret.as_ref(), raw.secret_file.as_ref()])?,
@@ -251,6 +265,27 @@ fn webhook(at: &Section<'_>, name: &str, raw: &Other) -> Result<Webhook> {
         timeout: timeout(at, raw, WEBHOOK_TIMEOUT)?,
         roll_up: roll_up(at, raw.roll_up.as_ref())?,
     })
+}
+
+/// The address of a channel that has one.
+pub(super) fn address(at: &Section<'_>, kind: &str, name: &str, raw: &Other) -> Result<Source<Address>> {
+    match source(at, ["url", "url_file"], [raw.url.as_ref(), raw.url_file.as_ref()])? {
+        Some(Source::Here(text)) => parsed(at, "url", &text.0).map(Source::Here),
+        Some(Source::File(path)) => Ok(Source::File(path)),
+        None => {
+            let what = format!("the {kind} `{name}` has no address");
+            let next =
+                "add a line such as `url_file: hook.url` or `url: ${SLACK_URL}`, or set `enabled: false`";
+            Err(at.wrong_here(Aim::Key, &what, next))
+        }
+    }
+}
+
+/// The address under a key.
+pub(super) fn parsed(at: &Section<'_>, key: &str, text: &str) -> Result<Address> {
+    let next =
+        format!("give the whole address, as the service shows it; a secret one can stand in `{key}_file:`");
+    Address::parse(text).map_err(|why| at.wrong(key, &format!("`{key}` cannot be used: {why}"), &next))
 }
 
 /// What stands under a key, or in the file that the other key names.
@@ -304,7 +339,7 @@ fn expanded(at: &Section<'_>, body: &serde_json::Value) -> Result<serde_json::Va
     })
 }
 
-fn headers(at: &Section<'_>, raw: &Other) -> Result<Vec<(String, Hidden)>> {
+pub(super) fn headers(at: &Section<'_>, raw: &Other) -> Result<Vec<(String, Hidden)>> {
     let at = at.key("headers");
     let mut headers = Vec::new();
     for (name, text) in raw.headers.iter().flatten() {
@@ -337,7 +372,7 @@ fn program(at: &Section<'_>, name: &str, raw: &Other) -> Result<Program> {
     Ok(Program { command, timeout, roll_up })
 }
 
-fn timeout(at: &Section<'_>, raw: &Other, default: Duration) -> Result<Duration> {
+pub(super) fn timeout(at: &Section<'_>, raw: &Other, default: Duration) -> Result<Duration> {
     let [least, most] = TIMEOUTS;
     Ok(at.span("timeout", raw.timeout.as_ref(), least..=most)?.unwrap_or(default))
 }

@@ -3,8 +3,10 @@
 //! [`load`](fn@load) finds the files, `raw` mirrors them, one file per section checks the values, and every
 //! mistake ends as `file:line:column` with its source line and what to do next.
 
+pub mod actions;
 pub mod address;
 mod alerting;
+pub mod alertmanager;
 mod audit;
 mod bare;
 mod channel;
@@ -12,6 +14,7 @@ mod diagnose;
 mod document;
 pub mod duration;
 mod expand;
+mod exposure;
 mod files;
 mod gpu;
 mod history;
@@ -21,6 +24,7 @@ mod locate;
 mod metrics;
 mod paths;
 mod playbook;
+mod preflight;
 mod raw;
 mod runs;
 mod section;
@@ -30,6 +34,7 @@ mod tests;
 mod thresholds;
 pub mod trust;
 
+pub use actions::{Action, Actions};
 pub use address::Address;
 pub use bare::BareLog;
 pub use channel::{Format, Hidden, Kind, Named, Program, Source, Webhook};
@@ -39,13 +44,15 @@ pub use gpu::{Gpu, GpuName, GpuSource};
 pub use history::History;
 pub use judge::Judge;
 pub use load::{EXAMPLE, LoadArgs, load};
-pub use paths::{is_glob, log_directory};
+pub use paths::{absolute, is_glob, log_directory};
+pub use preflight::{Decision, Preflight};
 pub use runs::{compile, name_fault};
 
 use crate::error::{Error, Result};
 
 use crate::finding::Severity;
 use crate::metrics::names::Aliases;
+use crate::observe::process::Identity;
 use crate::playbook::Catalogue;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -79,6 +86,8 @@ pub struct Config {
     pub patrol: Patrol,
     /// Where readings of GPUs come from and how many there have to be.
     pub gpu: Gpu,
+    /// When a GPU is busy before a start, and how long it is waited for.
+    pub preflight: Preflight,
     /// The playbook, as `playbook:` changes it.
     pub playbook: Catalogue,
     /// Where alerts go.
@@ -93,10 +102,16 @@ pub struct Config {
     pub judge: Option<Judge>,
     /// The runs under guard, in the order of the file.
     pub runs: Vec<Run>,
+    /// What state, health file and the logs of launched runs are in by default.
+    pub base: PathBuf,
     /// Where state is kept.
     pub state_dir: PathBuf,
     /// The health file.
     pub health_file: PathBuf,
+    /// What node_exporter's textfile collector reads; written beside the health file and from it.
+    pub prometheus_textfile: Option<PathBuf>,
+    /// What is told that a patrol begins and ends.
+    pub heartbeat: Option<Source<Address>>,
     /// Things the verdict must say once: keys that are not in effect in this version, a config that others can write.
     pub notes: Vec<String>,
     /// Whether commands may be run and signals sent on this config's word.
@@ -139,8 +154,10 @@ fn not_in_effect(key: &str) -> String {
 pub struct Training {
     /// Steps of the attended first phase.
     pub phase1_steps: u64,
+    /// The phase ends after this long at the latest.
+    pub phase1_max: Duration,
     /// What a non-finite loss leads to.
-    pub loss_nan_action: NanAction,
+    pub loss_nan_action: Setting<NanAction>,
     /// Gradient norm; judged by it only where the user set it.
     pub gradient_norm_max: Setting<f64>,
     /// Training loss that is never to be exceeded for long; `None` judges the run by itself alone.
@@ -213,6 +230,8 @@ pub struct Run {
     pub gpus: Vec<GpuName>,
     /// The kind of its work, where the user says so.
     pub profile: Option<Profile>,
+    /// What is done about which finding.
+    pub actions: Actions,
 }
 
 /// `runs[].profile`: a kind of work.
@@ -249,6 +268,8 @@ pub enum ProcessSpec {
     PidFile(PathBuf),
     /// A regex on the command line; checked to compile.
     Match(String),
+    /// The very process that `launch` started and recorded.
+    Launched(Identity),
 }
 
 /// `runs[].checkpoints`.

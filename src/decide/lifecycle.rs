@@ -309,6 +309,8 @@ impl Stage<'_> {
             advice: open.advice.clone(),
             step: self.rules.step,
             occurrence: open.first.clone(),
+            choices: Vec::new(),
+            respond: String::new(),
             evidence: open.evidence.clone(),
             role: open.role,
             told_as: Vec::new(),

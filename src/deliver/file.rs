@@ -63,7 +63,8 @@ fn line(entry: &Entry, redactor: &Redactor) -> String {
     let alert = &entry.alert;
     let time = alert.time.format("%Y-%m-%dT%H:%M:%SZ");
     let severity = alert.severity.word().to_uppercase();
-    let message = one_line(&redactor.redact(&alert.message));
+    let question = alert.question().map_or_else(String::new, |question| format!(" [{question}]"));
+    let message = one_line(&redactor.redact(&format!("{}{question}", alert.message)));
     format!("{time} {severity} {} {} {} {message}\n", alert.run, alert.transition.word(), alert.syndrome)
 }
 

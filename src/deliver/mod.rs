@@ -2,15 +2,20 @@
 //!
 //! To add a channel: one file here that implements [`Channel`], one arm in [`elsewhere`], one type in the config.
 
+pub mod alertmanager;
 pub mod bulletin;
 pub mod command;
 pub mod file;
+pub mod github;
 pub mod health;
+pub mod heartbeat;
 pub mod http;
 pub mod journal;
+pub mod junit;
 pub mod nagios;
 pub mod note;
 pub mod outbox;
+pub mod prometheus;
 pub mod report;
 pub mod terminal;
 pub mod text;
@@ -124,6 +129,7 @@ pub fn elsewhere<'a>(config: &'a Config, site: Site<'a>) -> Vec<Box<dyn Channel 
             Kind::Journald(socket) => {
                 Box::new(journal::Journal::new(&named.name, journal::Kind::Journald, socket, site))
             }
+            Kind::Alertmanager(settings) => Box::new(alertmanager::Trial::new(&named.name, settings, site)),
         }
     };
     named.map(channel).collect()
@@ -153,7 +159,9 @@ impl Channel for Mute<'_> {
 pub fn route(config: &Config, alert: &Alert) -> Vec<Destination> {
     let severities = std::iter::once(&alert.severity).chain(&alert.told_as);
     let mut destinations: Vec<Destination> = Vec::new();
-    for name in severities.filter_map(|severity| config.routing.get(severity)).flatten() {
+    // An Alertmanager is told what is open, and nothing of what changes.
+    let queued = |name: &&String| !alertmanager::channels(config).any(|(known, _)| known == *name);
+    for name in severities.filter_map(|severity| config.routing.get(severity)).flatten().filter(queued) {
         if let Some(destination) = destination(config, name)
             && !destinations.contains(&destination)
         {

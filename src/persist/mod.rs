@@ -3,6 +3,7 @@
 pub mod atomic;
 pub mod history;
 pub mod lock;
+pub mod run_directory;
 pub mod state;
 pub mod step;
 pub mod store;

@@ -3,11 +3,16 @@
 #![allow(clippy::format_push_string, clippy::format_collect, reason = "short texts")]
 #![allow(unreachable_pub, reason = "one binary of many modules")]
 
+mod act;
+mod agents;
+mod alertmanager;
 mod bad_config;
 mod bad_input;
 mod checkpoints;
+mod ci;
 mod crash;
 mod cron;
+mod daemons;
 mod deliver;
 mod disks;
 mod explain;
@@ -15,9 +20,11 @@ mod failures;
 mod fixtures;
 mod frameworks;
 mod gpu;
+mod heartbeat;
 mod histories;
 mod history;
 mod judge;
+mod launch;
 mod lifecycle;
 mod metrics;
 mod misbehave;
@@ -25,6 +32,8 @@ mod mistakes;
 mod nagios;
 mod numbers;
 mod own_syndromes;
+mod preflight;
+mod prometheus;
 mod races;
 mod readme;
 mod records;
@@ -36,3 +45,4 @@ mod scene;
 mod state_files;
 mod stuck;
 mod told;
+mod watch;

@@ -72,6 +72,8 @@ pub(crate) fn alert(number: u32) -> Alert {
         advice: String::new(),
         step: None,
         occurrence: None,
+        choices: Vec::new(),
+        respond: String::new(),
         evidence: Evidence::new(),
         role: crate::finding::Role::Root,
         told_as: Vec::new(),

@@ -31,6 +31,8 @@ fn alert(number: u64) -> Alert {
         evidence: Evidence::from([("free_bytes".to_owned(), json!(12)), ("why".to_owned(), json!(NASTY))]),
         role: Role::Root,
         told_as: Vec::new(),
+        choices: Vec::new(),
+        respond: String::new(),
         order: 0,
     }
 }

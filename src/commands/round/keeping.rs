@@ -1,6 +1,6 @@
-//! What a patrol makes durable of one run: alerts, history and state.
+//! What a round makes durable of one run: alerts, history and state.
 
-use super::{Keep, Patrol};
+use super::{Keep, Round};
 use crate::decide::{Alert, Decision};
 use crate::deliver::route;
 use crate::error::{Result, chain};
@@ -9,8 +9,8 @@ use crate::judge::{self, Context};
 use crate::persist::history;
 use crate::persist::state::State;
 
-impl Patrol<'_> {
-    /// Outbox before state: a kill in between repeats this patrol with the same alert ids.
+impl Round<'_> {
+    /// Outbox before state: a kill in between repeats this round with the same alert ids.
     pub(super) fn keep_all(&self, keep: &Keep, state: &State, alerts: &[Alert], mode: u32) -> Result<()> {
         for alert in alerts {
             keep.outbox.add(alert, route(self.config, alert), mode)?;
@@ -19,7 +19,7 @@ impl Patrol<'_> {
     }
 
     /// Notes a run that has ended in the history, before the state that remembers having done so: the
-    /// repetition of a killed patrol replaces its own line. Says what went wrong; nothing rests on it.
+    /// repetition of a killed round replaces its own line. Says what went wrong; nothing rests on it.
     pub(super) fn keep_history(
         &self,
         context: &Context<'_>,

@@ -1,7 +1,8 @@
 //! Observing one run: everything that a check may look at.
 
-use super::{Held, Patrol};
+use super::{Held, Round};
 use crate::cli::Common;
+use crate::commands::launched;
 use crate::config::{self, Config};
 use crate::error::chain;
 use crate::judge;
@@ -85,7 +86,7 @@ pub(super) struct Looked {
 /// Takes the probes' answers and reads the log.
 pub(super) fn look(
     held: &mut Held<'_>,
-    patrol: &Patrol<'_>,
+    round: &Round<'_>,
     answers: &Answers,
     guard: GuardFacts,
     runs_left: usize,
@@ -105,14 +106,18 @@ pub(super) fn look(
             Answer::Memory(observation) => look.memory = observation,
             Answer::Quota(observation) => quotas = observation,
             // One answer for all runs, taken above.
-            Answer::Gpus(_) => {}
+            Answer::Gpus(_) | Answer::Who(_) => {}
         }
+    }
+    if let Some(record) = &held.record {
+        let known = held.state.memory.process.identity.as_ref();
+        launched::observe(&mut look, record, run, known, &round.config.state_dir);
     }
     look.disks = disk::merge(look.disks);
     quota::limit(&mut look.disks, quotas.known().map_or(&[], Vec::as_slice));
     look.stuck = answers.stuck.iter().filter(|stuck| held.asks(&stuck.what)).cloned().collect();
     held.state.stuck.clone_from(&look.stuck);
-    let note = past(held, patrol, &mut look);
+    let note = past(held, round, &mut look);
     let Some(path) = &run.log else {
         return Looked { look, mode: ANY_MODE, note };
     };
@@ -122,15 +127,15 @@ pub(super) fn look(
             look.log = Observation::Failed { why };
             return Looked { look, mode: OWN_MODE, note };
         }
-        Observation::Known(()) | Observation::Absent => read(held, path, patrol, &mut look, runs_left),
+        Observation::Known(()) | Observation::Absent => read(held, path, round, &mut look, runs_left),
     }
     let mode = mode(path, look.log.known());
     Looked { look, mode, note }
 }
 
 /// Finds the runs of the same command that ended; says what kept it from that. A run goes without them.
-fn past(held: &Held<'_>, patrol: &Patrol<'_>, look: &mut Look) -> Option<String> {
-    let keep = patrol.keep.filter(|_| patrol.config.history.enabled)?;
+fn past(held: &Held<'_>, round: &Round<'_>, look: &mut Look) -> Option<String> {
+    let keep = round.keep.filter(|_| round.config.history.enabled)?;
     let command = judge::history::known_by(held.run, look.process.known(), &held.state.memory)?;
     match history::read(&keep.store, Some(&command)) {
         Ok(past) => look.past = past,
@@ -139,23 +144,23 @@ fn past(held: &Held<'_>, patrol: &Patrol<'_>, look: &mut Look) -> Option<String>
     None
 }
 
-fn read(held: &mut Held<'_>, path: &Path, patrol: &Patrol<'_>, look: &mut Look, runs_left: usize) {
+fn read(held: &mut Held<'_>, path: &Path, round: &Round<'_>, look: &mut Look, runs_left: usize) {
     let memory = &held.state.memory;
     let process = look.process.known();
     let options = Options {
         done_when: held.run.done_when.as_deref(),
         new_process: process.is_some_and(|facts| is_another(facts, held)),
         lead: memory.words.lead.as_deref(),
-        aliases: Some(&patrol.config.aliases),
-        playbook: &patrol.config.playbook,
-        recent: patrol.config.judge.as_ref().map_or(0, |judge| judge.max_rows),
+        aliases: Some(&round.config.aliases),
+        playbook: &round.config.playbook,
+        recent: round.config.judge.as_ref().map_or(0, |judge| judge.max_rows),
     };
     let mut digest = Digest::new(memory.numbers.clone(), options);
     let limits = Limits {
-        deadline: deadline(patrol, runs_left),
-        last_look: patrol.is_final(),
+        deadline: deadline(round, runs_left),
+        last_look: round.last,
         process_gone: process.is_some_and(ProcessFacts::has_ended),
-        now: patrol.clock.wall(),
+        now: round.clock.wall(),
     };
     look.log = log::read(path, &mut held.state.logs, &mut digest, &limits);
     look.digest = digest.finish();
@@ -164,8 +169,8 @@ fn read(held: &mut Held<'_>, path: &Path, patrol: &Patrol<'_>, look: &mut Look, 
 
 /// When this run's reading ends: the time for reading that is left is shared among the runs that
 /// are left, so that none waits for another's backlog.
-fn deadline(patrol: &Patrol<'_>, runs_left: usize) -> Instant {
-    let left = patrol.common.timeout.mul_f64(READING).saturating_sub(patrol.clock.elapsed());
+fn deadline(round: &Round<'_>, runs_left: usize) -> Instant {
+    let left = round.common.timeout.mul_f64(READING).saturating_sub(round.clock.elapsed());
     Instant::now() + left.div_f64(runs_left.max(1) as f64)
 }
 
