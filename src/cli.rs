@@ -245,6 +245,12 @@ pub struct Launch {
     /// Return at once
     #[arg(long)]
     pub detach: bool,
+    /// Start it whoever is on the GPUs, without looking
+    #[arg(long)]
+    pub no_preflight: bool,
+    /// How the GPUs are looked at before.
+    #[command(flatten)]
+    pub gpus: GpuCheck,
     /// The command, with variables before it as a shell takes them: -- A=1 python train.py
     #[arg(required = true, trailing_var_arg = true, value_name = "CMD")]
     pub command: Vec<OsString>,

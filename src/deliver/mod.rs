@@ -187,3 +187,26 @@ fn destination(config: &Config, name: &str) -> Option<Destination> {
         _ => config.channels.named.iter().any(|named| named.name == name).then(|| to(None)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::finding::Severity;
+    use crate::judge::scene::Scene;
+
+    #[test]
+    fn what_is_over_goes_to_everybody_who_was_told_of_it_and_once() {
+        let mut config = Scene::new().config;
+        let log = |name: &str| Named { name: name.to_owned(), kind: Kind::Syslog("/dev/log".into()) };
+        config.channels.named = vec![log("chat"), log("pager")];
+        let names = |list: &[&str]| list.iter().map(|&name| name.to_owned()).collect::<Vec<_>>();
+        config.routing.insert(Severity::Warning, names(&["terminal", "chat", "file"]));
+        config.routing.insert(Severity::Critical, names(&["pager", "terminal", "gone"]));
+        let mut alert = outbox::tests::alert(1);
+        let channels =
+            |alert: &Alert| route(&config, alert).into_iter().map(|to| to.channel).collect::<Vec<_>>();
+        assert_eq!(channels(&alert), ["pager", "terminal"]);
+        alert.told_as = vec![Severity::Warning];
+        assert_eq!(channels(&alert), ["pager", "terminal", "chat"]);
+    }
+}

@@ -364,4 +364,4 @@ fn read_bytes(path: &Path) -> Result<Option<Vec<u8>>> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -24,6 +24,9 @@ const QUIET: &[&str] = &[
     "throughput_regression",
 ];
 
+/// How [`Held::by`] begins where a finding led to it.
+pub const OF_A_FINDING: &str = "because of";
+
 /// How a run is held.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -50,6 +53,23 @@ pub struct Held {
     /// Rows since then.
     #[serde(default)]
     pub rows: u64,
+}
+
+impl Held {
+    /// Whether this process was ended.
+    pub fn has_stopped(&self, process: &Identity) -> bool {
+        self.how == How::Stopped && self.process == *process
+    }
+
+    /// Whether a finding of this syndrome led to it.
+    pub fn is_because_of(&self, syndrome: &str) -> bool {
+        self.by.strip_prefix(OF_A_FINDING).is_some_and(|cause| cause.trim_start() == syndrome)
+    }
+
+    /// Whether a finding led to it, and not a person's command.
+    pub fn is_of_a_finding(&self) -> bool {
+        self.by.starts_with(OF_A_FINDING)
+    }
 }
 
 /// Lets go of a run that goes on: by another process, because somebody continued it, or because it
