@@ -203,19 +203,8 @@ impl Report {
     #[must_use]
     pub fn redacted(&self, redactor: &Redactor) -> Self {
         let mut report = self.clone();
-        let clean = |text: &mut String| *text = redactor.redact(text);
-        report.notes.iter_mut().for_each(clean);
-        for run in &mut report.runs {
-            run.error.iter_mut().for_each(clean);
-            for finding in &mut run.findings {
-                [&mut finding.message, &mut finding.advice].into_iter().for_each(clean);
-                finding.occurrences.iter_mut().chain(&mut finding.first).for_each(|at| clean(&mut at.text));
-                finding.evidence.values_mut().for_each(|value| redactor.redact_value(value));
-                if let Some(note) = finding.acknowledged.as_mut().and_then(|word| word.note.as_mut()) {
-                    clean(note);
-                }
-            }
-        }
+        report.notes.iter_mut().for_each(|note| *note = redactor.redact(note));
+        report.runs.iter_mut().for_each(|run| run.redact(redactor));
         report
     }
 
@@ -227,6 +216,20 @@ impl Report {
 }
 
 impl RunReport {
+    /// Takes out what looks like a secret: findings quote logs.
+    pub fn redact(&mut self, redactor: &Redactor) {
+        let clean = |text: &mut String| *text = redactor.redact(text);
+        self.error.iter_mut().for_each(clean);
+        for finding in &mut self.findings {
+            [&mut finding.message, &mut finding.advice].into_iter().for_each(clean);
+            finding.occurrences.iter_mut().chain(&mut finding.first).for_each(|at| clean(&mut at.text));
+            finding.evidence.values_mut().for_each(|value| redactor.redact_value(value));
+            if let Some(note) = finding.acknowledged.as_mut().and_then(|word| word.note.as_mut()) {
+                clean(note);
+            }
+        }
+    }
+
     /// A run that could not be patrolled.
     pub fn failed(name: &str, why: String, now: DateTime<Utc>) -> Self {
         Self {

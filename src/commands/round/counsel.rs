@@ -17,6 +17,7 @@ use crate::judge::attendance::Attendance;
 use crate::judge::{self, Context};
 use crate::persist::lock::Lock;
 use crate::persist::state::State;
+use crate::redact::Redactor;
 use std::thread;
 use std::time::Duration;
 
@@ -120,7 +121,11 @@ impl Checked<'_> {
         let refused = round.order(&context, &mut state, &decision, &mut notes);
         decision.alerts.extend(refused);
         let ending = round.close(&context, &mut state, &decision);
-        let report = verdict::report(&context, &state, &decision);
+        let mut report = verdict::report(&context, &state, &decision);
+        if !report.findings.is_empty() {
+            // Verdicts go to mails, agents and dashboards, whose readers may not read the log.
+            report.redact(&Redactor::of_environment(std::env::vars_os()));
+        }
         let kept = round.keep.map(|keep| round.keep_all(keep, &state, &decision.alerts, sight.looked.mode));
         let trouble = kept.and_then(Result::err).map(|error| chain(&error));
         Outcome {

@@ -25,9 +25,15 @@ pub(super) fn plain<'a>(record: &'a [u8], judged: usize, into: &'a mut Vec<u8>) 
 /// At most 300 bytes around the hit, without control characters and escape sequences.
 pub(super) fn around(record: &[u8], hit: &Range<usize>) -> String {
     let from = if record.len() <= TEXT { 0 } else { hit.start.saturating_sub(BEFORE) };
+    let from = if from == 0 { 0 } else { from + cut_word(&record[from..hit.start]) };
     let mut plain = Vec::new();
     clean::clean(&record[from..record.len().min(from + 4 * TEXT)], &mut plain);
     printable(&plain, TEXT)
+}
+
+/// Bytes of the word that a text begins in the middle of: half a secret is of no shape that is known.
+fn cut_word(text: &[u8]) -> usize {
+    text.iter().position(u8::is_ascii_whitespace).unwrap_or(text.len())
 }
 
 /// The record from the hit on, for a message.
