@@ -13,7 +13,7 @@ fuzz_target!(|input: (u16, &[u8])| {
     let mut digest = Digest::new(Numbers::default(), Options::default());
     let mut context = FileContext::default();
     let path = Path::new("train.log");
-    let source = Source { index: 0, log: path, path, head: "head", judged: 0 };
+    let source = Source { head: "head", ..Source::of(path) };
     let (mut at, mut line, mut inside) = (0, 1, false);
     while at < bytes.len() {
         let rest = &bytes[at..bytes.len().min(at + buffer)];

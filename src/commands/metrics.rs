@@ -5,18 +5,21 @@ use crate::cli::{Common, Metrics, RowFormat};
 use crate::config;
 use crate::error::{Error, Result};
 use crate::finding::Severity;
+use crate::metrics::file::{Format, Points};
 use crate::metrics::names::Aliases;
-use crate::metrics::text::{Extractor, FileContext, records};
+use crate::metrics::text::{Extractor, FileContext};
 use crate::metrics::{Metric, Row};
+use crate::observe::log::{Block, Part, Playback, Sink, Source, Stretch};
+use chrono::DateTime;
+use std::collections::{BTreeSet, VecDeque};
 use std::fmt::Write as _;
-use std::fs::File;
-use std::io::{self, BufWriter, Read, Write};
-use std::path::Path;
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
 
 mod table;
 
-/// Bytes read at once. A record longer than this carries no row.
-const BUFFER: usize = 256 * 1024;
+/// Bytes read at once, and held before they are printed.
+const BUFFER: u64 = 256 * 1024;
 
 /// Prints the rows of a log.
 ///
@@ -30,10 +33,9 @@ pub fn run(args: &Metrics, common: &Common, out: &mut dyn Write) -> Result<Sever
     } else {
         config::load(&load_args(common, None)?)?.aliases
     };
-    let mut rows = Rows::open(path)?;
-    rows.extractor = Extractor::with_other().with_aliases(aliases);
-    rows.chosen = Chosen { keys: args.keys.clone(), since_step: args.since_step };
-    let mut out = BufWriter::with_capacity(BUFFER, out);
+    let mut rows = Rows::open(path, Extractor::with_other().with_aliases(aliases))?;
+    rows.chosen = Chosen { keys: args.keys.clone(), since_step: args.since_step, ..Chosen::default() };
+    let mut out = BufWriter::with_capacity(BUFFER as usize, out);
     let printed = match args.format {
         RowFormat::Jsonl => jsonl(&mut rows, &mut out),
         RowFormat::Csv => csv(&mut rows, &mut out),
@@ -42,8 +44,8 @@ pub fn run(args: &Metrics, common: &Common, out: &mut dyn Write) -> Result<Sever
     match printed.and_then(|()| out.flush().map_err(Stop::Write)) {
         Err(Stop::Write(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(Severity::Ok),
         Err(Stop::Write(error)) => Err(Error::io("write", Path::new("standard output"))(error)),
-        Err(Stop::Read(error)) => Err(Error::io("read", path)(error)),
-        Ok(()) => Ok(Severity::Ok),
+        Err(Stop::Read(path, error)) => Err(Error::io("read", &path)(error)),
+        Ok(()) => rows.verdict(path),
     }
 }
 
@@ -52,28 +54,34 @@ pub fn run(args: &Metrics, common: &Common, out: &mut dyn Write) -> Result<Sever
 /// # Errors
 /// A log that cannot be opened or read, or is a directory.
 pub(super) fn each_row(path: &Path, mut take: impl FnMut(&Row)) -> Result<()> {
-    let mut rows = Rows::open(path)?;
+    let mut rows = Rows::open(path, Extractor::default())?;
     loop {
         match rows.next() {
             Ok(Some(row)) => take(row),
             Ok(None) => return Ok(()),
-            Err(Stop::Read(error) | Stop::Write(error)) => return Err(Error::io("read", path)(error)),
+            Err(Stop::Read(path, error)) => return Err(Error::io("read", &path)(error)),
+            Err(Stop::Write(error)) => return Err(Error::io("read", path)(error)),
         }
     }
 }
 
 /// What can end the printing.
 enum Stop {
-    Read(io::Error),
+    Read(PathBuf, io::Error),
     Write(io::Error),
 }
 
 /// What of the rows is printed.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 struct Chosen {
     keys: Vec<String>,
     since_step: Option<f64>,
+    /// Names that rows carry, some of them; looked at only where keys are asked for.
+    names: BTreeSet<String>,
 }
+
+/// Names that a message about an unknown one lists.
+const NAMES: usize = 40;
 
 impl Chosen {
     /// Whether the row is printed.
@@ -84,6 +92,25 @@ impl Chosen {
             || Metric::ALL.iter().any(|metric| row.values.get(*metric).is_some() && self.has(metric.name()))
             || row.other.iter().any(|(name, _)| self.has(name));
         late && keyed
+    }
+
+    /// Remembers what there is to ask for.
+    fn note(&mut self, row: &Row) {
+        if self.keys.is_empty() {
+            return;
+        }
+        let canonical = row.values.iter().map(|(metric, _)| metric.name());
+        for name in canonical.chain(row.other.iter().map(|(name, _)| name.as_str())) {
+            let asked = self.keys.iter().any(|key| key == name);
+            if !self.names.contains(name) && (asked || self.names.len() < NAMES + self.keys.len()) {
+                self.names.insert(name.to_owned());
+            }
+        }
+    }
+
+    /// Keys that no row carries.
+    fn unknown(&self) -> Vec<&str> {
+        self.keys.iter().filter(|key| !self.names.contains(*key)).map(String::as_str).collect()
     }
 
     fn has(&self, name: &str) -> bool {
@@ -99,122 +126,142 @@ impl Chosen {
 /// The rows of a log, one after the other.
 struct Rows {
     chosen: Chosen,
-    from: Box<dyn Read>,
-    buffer: Vec<u8>,
-    /// The records that are not read yet: whole ones up to `whole`, the begin of another up to `filled`.
-    at: usize,
-    whole: usize,
-    filled: usize,
+    from: Playback,
+    rows: RowSink,
     ended: bool,
-    /// The record at `at` began in an earlier buffer.
-    overlong: bool,
-    line: u64,
-    offset: u64,
-    context: FileContext,
+}
+
+/// Takes the rows of what is read next.
+struct RowSink {
     extractor: Extractor,
+    points: Option<Points>,
+    found: VecDeque<Row>,
+    /// The row that was given last.
+    row: Row,
     records: u64,
     /// Rows so far, printed or not.
-    found: u64,
+    count: u64,
+    /// What the file says of itself, once it is read.
+    context: FileContext,
+    damage: Vec<String>,
 }
 
 impl Rows {
-    fn open(path: &Path) -> Result<Self> {
-        let from: Box<dyn Read> = if path == Path::new("-") {
-            Box::new(io::stdin())
-        } else {
-            // It is looked at before it is opened: a FIFO without a writer would be waited for.
-            let kind = std::fs::metadata(path).map_err(Error::io("open", path))?;
-            if kind.is_dir() {
-                return Err(Error::Usage(format!("{} is a directory, not a log", path.display())));
-            }
-            if !kind.is_file() {
-                let next = "give the file that the training writes to, or `-` to read standard input";
-                return Err(Error::Usage(format!("{} is no file: {next}", path.display())));
-            }
-            Box::new(File::open(path).map_err(Error::io("open", path))?)
-        };
-        Ok(Self {
-            chosen: Chosen::default(),
-            from,
-            buffer: vec![0; BUFFER],
-            at: 0,
-            whole: 0,
-            filled: 0,
-            ended: false,
-            overlong: false,
-            line: 1,
-            offset: 0,
-            context: FileContext::default(),
-            extractor: Extractor::with_other(),
+    fn open(path: &Path, extractor: Extractor) -> Result<Self> {
+        let rows = RowSink {
+            extractor,
+            points: None,
+            found: VecDeque::new(),
+            row: Row::default(),
             records: 0,
-            found: 0,
-        })
+            count: 0,
+            context: FileContext::default(),
+            damage: Vec::new(),
+        };
+        let from = Playback::open(path).map_err(Error::Usage)?;
+        Ok(Self { chosen: Chosen::default(), from, rows, ended: false })
+    }
+
+    /// What is said of the file when all of it was printed.
+    fn verdict(&self, path: &Path) -> Result<Severity> {
+        if let Some(why) = self.rows.damage.first() {
+            let more = match self.rows.damage.len() - 1 {
+                0 => String::new(),
+                more => format!(" (and {more} more places)"),
+            };
+            return Err(Error::Usage(format!("{why}{more}; what is sound is printed")));
+        }
+        let unknown = self.chosen.unknown();
+        if unknown.is_empty() {
+            return Ok(Severity::Ok);
+        }
+        let unknown = unknown.join("`, `");
+        let names: Vec<&str> = self.chosen.names.iter().map(String::as_str).collect();
+        let next = match names.as_slice() {
+            [] => "it has no rows with numbers at all".to_owned(),
+            names => format!("--keys can be {}", names.join(", ")),
+        };
+        Err(Error::Usage(format!("no row of {} carries `{unknown}`: {next}", path.display())))
     }
 
     /// The next row.
     fn next(&mut self) -> std::result::Result<Option<&Row>, Stop> {
         loop {
-            while self.at < self.whole {
-                let bytes = &self.buffer[..self.whole];
-                let (end, row) = if std::mem::take(&mut self.overlong) {
-                    (records::end(bytes, self.at), false)
-                } else {
-                    self.extractor.read(&mut self.context, bytes, self.at, self.line, self.offset)
-                };
-                self.offset += (end.next - self.at) as u64;
-                self.line += u64::from(end.line);
-                self.at = end.next;
-                self.records += 1;
-                if row {
-                    self.found += 1;
-                    if self.chosen.takes(self.extractor.row()) {
-                        return Ok(Some(self.extractor.row()));
-                    }
+            while let Some(row) = self.rows.found.pop_front() {
+                self.chosen.note(&row);
+                if self.chosen.takes(&row) {
+                    self.rows.row = row;
+                    return Ok(Some(&self.rows.row));
                 }
             }
             if self.ended {
-                let row = self.extractor.close(&mut self.context);
-                self.found += u64::from(row);
-                let row = Some(self.extractor.row()).filter(|_| row);
-                return Ok(row.filter(|row| self.chosen.takes(row)));
+                return Ok(None);
             }
-            self.fill().map_err(Stop::Read)?;
+            let read = self.from.read(Stretch::Bytes(BUFFER), &mut self.rows, DateTime::UNIX_EPOCH);
+            let facts = read.map_err(|(path, error)| Stop::Read(path, error))?;
+            self.rows.damage.extend(facts.gaps.into_iter().map(|gap| gap.why));
+            self.ended = self.from.is_at_end().map_err(|(path, error)| Stop::Read(path, error))?;
+        }
+    }
+}
+
+impl RowSink {
+    fn take(&mut self) {
+        self.count += 1;
+        self.found.push_back(self.extractor.row().clone());
+    }
+
+    fn take_points(&mut self, context: &mut FileContext) {
+        let Some(mut points) = self.points.take() else { return };
+        while points.next(&mut self.extractor, context) {
+            self.records += 1;
+            self.take();
+        }
+        self.points = Some(points);
+    }
+}
+
+impl Sink for RowSink {
+    fn block(&mut self, source: &Source<'_>, context: &mut FileContext, block: &Block<'_>) {
+        if source.format != Format::Text {
+            let points = self.points.get_or_insert_with(|| Points::new(source.format, source.path, true));
+            let told = points.record(block.bytes, block.line, block.offset, self.extractor.aliases());
+            // Of events several make a row.
+            self.records += u64::from(!told);
+            return self.take_points(context);
+        }
+        if matches!(block.part, Part::Piece | Part::LastPiece) {
+            self.records += u64::from(block.part == Part::LastPiece);
+            return;
+        }
+        let (mut at, mut line) = (0, block.line);
+        while at < block.bytes.len() {
+            let (end, row) = self.extractor.read(context, block.bytes, at, line, block.offset + at as u64);
+            if row {
+                self.take();
+            }
+            self.records += 1;
+            line += u64::from(end.line);
+            at = end.next;
         }
     }
 
-    fn fill(&mut self) -> io::Result<()> {
-        self.buffer.copy_within(self.at..self.filled, 0);
-        self.filled -= self.at;
-        (self.at, self.whole) = (0, 0);
-        if self.filled == self.buffer.len() {
-            // One record fills the buffer: only its end still matters. A carriage return at its
-            // very end stays, for it may be half of a record end.
-            let keep = usize::from(self.buffer.ends_with(b"\r"));
-            self.offset += (self.filled - keep) as u64;
-            self.buffer[0] = b'\r';
-            self.filled = keep;
-            self.overlong = true;
+    fn end(&mut self, _source: &Source<'_>, context: &mut FileContext) {
+        if let Some(points) = &mut self.points {
+            points.close();
         }
-        let read = loop {
-            match self.from.read(&mut self.buffer[self.filled..]) {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                read => break read?,
-            }
-        };
-        self.filled += read;
-        self.ended = read == 0;
-        self.whole = if self.ended { self.filled } else { records::whole(&self.buffer[..self.filled]) };
-        Ok(())
+        self.take_points(context);
+        if self.extractor.close(context) {
+            self.take();
+        }
+        self.context = context.clone();
     }
 }
 
 fn jsonl(rows: &mut Rows, out: &mut impl Write) -> std::result::Result<(), Stop> {
     let mut text = Vec::new();
-    let chosen = std::mem::take(&mut rows.chosen);
+    let chosen = rows.chosen.clone();
     while let Some(row) = rows.next()? {
-        if !chosen.takes(row) {
-            continue;
-        }
         text.clear();
         object(row, &chosen, &mut text);
         text.push(b'\n');
@@ -310,7 +357,7 @@ fn shown(value: f64) -> String {
 
 /// A column per metric, and the other numbers as one JSON object in the last.
 fn csv(rows: &mut Rows, out: &mut impl Write) -> std::result::Result<(), Stop> {
-    let chosen = std::mem::take(&mut rows.chosen);
+    let chosen = rows.chosen.clone();
     let metrics: Vec<Metric> = Metric::ALL.iter().copied().filter(|metric| chosen.shows(*metric)).collect();
     let mut text = String::from("line,offset,time,attempt,rank,global_step");
     for metric in &metrics {
@@ -320,9 +367,6 @@ fn csv(rows: &mut Rows, out: &mut impl Write) -> std::result::Result<(), Stop> {
     text.push_str(",other\n");
     out.write_all(text.as_bytes()).map_err(Stop::Write)?;
     while let Some(row) = rows.next()? {
-        if !chosen.takes(row) {
-            continue;
-        }
         text.clear();
         let _ = write!(
             text,

@@ -56,7 +56,12 @@ fn suite(out: &mut dyn Write, run: &RunReport, report: &Report, threshold: Sever
 }
 
 fn begin(out: &mut dyn Write, run: &RunReport, name: &str) -> io::Result<()> {
-    writeln!(out, r#"    <testcase classname="trainguard.{}" name="{}" time="0">"#, text(&run.name), text(name))
+    writeln!(
+        out,
+        r#"    <testcase classname="trainguard.{}" name="{}" time="0">"#,
+        text(&run.name),
+        text(name)
+    )
 }
 
 /// The checks, and whoever else has an open finding.
@@ -126,6 +131,9 @@ mod tests {
 
     #[test]
     fn what_xml_cannot_hold_is_a_blank_and_its_signs_are_entities() {
-        assert_eq!(text("a]]><b c=\"d\">&\u{1b}[0m\0\u{FFFF}é"), "a]]&gt;&lt;b c=&quot;d&quot;&gt;&amp; [0m  é");
+        assert_eq!(
+            text("a]]><b c=\"d\">&\u{1b}[0m\0\u{FFFF}é"),
+            "a]]&gt;&lt;b c=&quot;d&quot;&gt;&amp; [0m  é"
+        );
     }
 }

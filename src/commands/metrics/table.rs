@@ -59,14 +59,14 @@ pub(super) fn print(rows: &mut Rows, out: &mut impl Write) -> Result<(), Stop> {
 
 /// What was understood: which name is the loss, where a row stands, and what carried nothing.
 fn understood(rows: &Rows, count: u64, attempt: u32, out: &mut impl Write) -> Result<(), Stop> {
-    let loss = match rows.context.loss_name.as_str() {
+    let loss = match rows.rows.context.loss_name.as_str() {
         "" => "no training loss found".to_owned(),
         name => format!("the loss is '{name}'"),
     };
-    let place = rows.context.counted_by();
+    let place = rows.rows.context.counted_by();
     let attempts = if attempt > 1 { format!(", {attempt} attempts") } else { String::new() };
-    let hidden = if rows.found > count { format!(" of {}", rows.found) } else { String::new() };
-    let rest = rows.records.saturating_sub(rows.found);
+    let hidden = if rows.rows.count > count { format!(" of {}", rows.rows.count) } else { String::new() };
+    let rest = rows.rows.records.saturating_sub(rows.rows.count);
     let rest = if rest == 1 { "1 record".to_owned() } else { format!("{rest} records") };
     writeln!(out, "{count}{hidden} rows{attempts}; {loss}; {place}; {rest} carried no numbers of training")
         .map_err(Stop::Write)

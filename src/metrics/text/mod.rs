@@ -70,7 +70,7 @@ const CREDIT: u32 = 64;
 
 /// Sets a value, unless it is of a kind that is never not finite: `step_avg:nanms`.
 #[inline]
-fn assign(values: &mut Values, metric: Metric, value: f64) {
+pub(in crate::metrics) fn assign(values: &mut Values, metric: Metric, value: f64) {
     let value = match metric {
         Metric::ValAccuracy | Metric::TrainAccuracy | Metric::SuccessRate
             if value > 1.0 && value <= 100.0 =>
@@ -165,6 +165,28 @@ impl Extractor {
     /// The file ends here: whether a block that was still open is a row.
     pub fn close(&mut self, context: &mut FileContext) -> bool {
         context.block.take().is_some_and(|block| self.end_block(context, &block))
+    }
+
+    /// Takes a row that was read elsewhere, of a file that is no text: whether it says anything.
+    pub(in crate::metrics) fn take(&mut self, context: &mut FileContext, row: Row) -> bool {
+        self.row = row;
+        let says = |metric| {
+            !matches!(metric, Metric::Step | Metric::Epoch | Metric::TotalSteps | Metric::TotalEpochs)
+        };
+        let values = &self.row.values;
+        if !values.iter().any(|(metric, _)| says(metric)) && self.row.other.is_empty()
+            || context.repeats(values)
+        {
+            return false;
+        }
+        self.row.policy_loss = matches!(context.election().0, names::OF_A_PART | names::GENERATOR);
+        context.place(&mut self.row);
+        true
+    }
+
+    /// The user's names.
+    pub fn aliases(&self) -> &Aliases {
+        &self.aliases
     }
 
     fn clear(&mut self) {
@@ -342,6 +364,9 @@ impl Extractor {
     #[inline]
     fn finish(&mut self, context: &mut FileContext) -> bool {
         if !self.is_row() || context.sums_up(&self.row.values) && !self.without_loss(context) {
+            return false;
+        }
+        if context.repeats(&self.row.values) {
             return false;
         }
         // A generator's loss follows its opponent's, as a policy's does its own: neither need fall.

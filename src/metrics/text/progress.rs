@@ -60,7 +60,24 @@ pub struct FileContext {
     /// Python tracebacks that are not over yet.
     #[serde(skip_serializing_if = "Traces::is_idle")]
     pub(crate) traces: Traces,
+    /// How far a file that may be written anew was read; `None` for a log.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reached: Option<Reached>,
+    /// It was written anew: what is to be passed over.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    again: Option<Reached>,
+    /// Its steps fall back only where a file begins: one writer's numbers of several kinds may count
+    /// several things.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    one_attempt: bool,
+    /// One writer wrote this file, from its first row to its last.
+    #[serde(skip)]
+    one_writer: bool,
 }
+
+/// The last row's step, and how many rows had it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+struct Reached(Option<f64>, u32);
 
 impl Default for FileContext {
     fn default() -> Self {
@@ -82,6 +99,10 @@ impl Default for FileContext {
             block: None,
             heading: None,
             traces: Traces::default(),
+            reached: None,
+            again: None,
+            one_attempt: false,
+            one_writer: false,
         }
     }
 }
@@ -163,7 +184,7 @@ impl FileContext {
     }
 
     /// Whether a loss of this rank and name is the file's; it is elected where it is surer.
-    pub(super) fn takes_loss(&mut self, rank: u8, name: &[u8]) -> bool {
+    pub(in crate::metrics) fn takes_loss(&mut self, rank: u8, name: &[u8]) -> bool {
         let (elected, established) = self.election();
         if !established && rank < elected {
             self.elect(rank, name);
@@ -228,6 +249,63 @@ impl FileContext {
         }
     }
 
+    /// The file is one of metrics: it may be written anew as a whole.
+    pub fn counts_rows(&mut self) {
+        self.reached.get_or_insert_default();
+    }
+
+    /// For the same file, written anew: only what goes beyond what was read counts.
+    #[must_use]
+    pub fn read_again(&self) -> Self {
+        Self {
+            again: self.reached.filter(|reached| reached.1 > 0),
+            columns: Vec::new(),
+            block: None,
+            ..self.clone()
+        }
+    }
+
+    /// Whether another file of the same history was read further.
+    pub fn reached_less_than(&self, other: &Self) -> bool {
+        self.reached.map(|reached| reached.0) < other.reached.map(|reached| reached.0)
+    }
+
+    /// For the next file of one writer after another: its steps may begin anew, once.
+    #[must_use]
+    pub fn continued(&self) -> Self {
+        Self { one_attempt: false, again: None, ..self.clone() }
+    }
+
+    /// The file has one writer and belongs to one attempt.
+    pub(in crate::metrics) fn has_one_writer(&mut self) {
+        self.one_writer = true;
+    }
+
+    /// Whether a row was counted before the file was written anew.
+    #[inline]
+    pub(super) fn repeats(&mut self, values: &Values) -> bool {
+        self.reached.is_some() && self.repeats_one(values)
+    }
+
+    #[cold]
+    fn repeats_one(&mut self, values: &Values) -> bool {
+        let step = values.get(Metric::Step).or(values.get(Metric::Epoch));
+        if let Some(again) = &mut self.again {
+            if step < again.0 {
+                return true;
+            }
+            if step == again.0 && again.1 > 0 {
+                again.1 -= 1;
+                return true;
+            }
+            self.again = None;
+        }
+        let reached = self.reached.get_or_insert_default();
+        let rows = if reached.0 == step { reached.1.saturating_add(1) } else { 1 };
+        *reached = Reached(step, rows);
+        false
+    }
+
     /// A new read begins: what was said of the process is settled.
     pub fn begin_read(&mut self) {
         self.track.begun = false;
@@ -272,7 +350,10 @@ impl FileContext {
         // Validation lines and timers may count something else; only the loss's own rows are steps.
         let has_loss = values.get(Metric::Loss).is_some();
         self.loss_rows = (self.loss_rows + u8::from(has_loss)).min(ESTABLISHED);
-        let counts = has_loss || self.loss_rank == u8::MAX;
+        let falls = |step| self.track.last.is_some_and(|last| step < last);
+        let aside = self.one_attempt && values.get(Metric::Step).is_some_and(falls);
+        let counts = (has_loss || self.loss_rank == u8::MAX) && !aside;
+        self.one_attempt |= counts && self.one_writer;
         if let Some(step) = values.get(Metric::Step).filter(|step| step.abs() < EXACT) {
             let course = if recalled {
                 Course::Back

@@ -13,7 +13,7 @@ fn read(bytes: &[u8], buffer: usize) -> DigestFacts {
     let mut digest = Digest::new(Numbers::default(), Options::default());
     let mut context = FileContext::default();
     let path = Path::new("train.log");
-    let source = Source { index: 0, log: path, path, head: "head", judged: 0 };
+    let source = Source { head: "head", ..Source::of(path) };
     let (mut at, mut line, mut inside) = (0, 1, false);
     while at < bytes.len() {
         let rest = &bytes[at..bytes.len().min(at + buffer)];
@@ -121,7 +121,7 @@ fn read_one_record(piece: &[u8], length: usize) -> Digest {
     let mut digest = Digest::new(Numbers::default(), Options::default());
     let mut context = FileContext::default();
     let path = Path::new("train.log");
-    let source = Source { index: 0, log: path, path, head: "head", judged: 0 };
+    let source = Source { head: "head", ..Source::of(path) };
     let buffer = piece.repeat(BUFFER / piece.len());
     let blocks = length / buffer.len();
     for block in 0..=blocks {
