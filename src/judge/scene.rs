@@ -39,6 +39,7 @@ impl Scene {
         Self {
             config: config(),
             run: Run {
+                metrics: None,
                 name: "demo".to_owned(),
                 log: Some("/runs/train.log".into()),
                 command: None,
@@ -309,6 +310,7 @@ fn look(wall: DateTime<Utc>) -> Look {
             modified: Some(wall),
             ..LogFacts::default()
         }),
+        metric_files: Observation::Absent,
         digest: DigestFacts::default(),
         process: Observation::Absent,
         disks: Vec::new(),

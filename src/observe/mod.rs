@@ -10,6 +10,7 @@ pub mod gpu;
 pub mod guard;
 pub mod log;
 pub mod memory;
+pub mod metric_files;
 pub mod past;
 pub mod probe;
 pub mod process;
@@ -46,6 +47,8 @@ impl<T> Observation<T> {
 pub struct Look {
     /// The run's log files.
     pub log: Observation<log::LogFacts>,
+    /// The run's metric files.
+    pub metric_files: Observation<log::LogFacts>,
     /// What the log's new bytes say: rows and syndromes.
     pub digest: digest::DigestFacts,
     /// The run's process.
@@ -71,6 +74,7 @@ impl Look {
     pub fn blind(digest: digest::DigestFacts) -> Self {
         Self {
             log: Observation::Absent,
+            metric_files: Observation::Absent,
             digest,
             process: Observation::Absent,
             disks: Vec::new(),

@@ -12,6 +12,7 @@ use crate::decide::Ledger;
 use crate::error::{Error, Result};
 use crate::judge::{Memory, Phase};
 use crate::observe::log::LogMemory;
+use crate::observe::metric_files::MetricFilesMemory;
 use crate::observe::probe::Stuck;
 use crate::persist::step;
 use crate::persist::store::Store;
@@ -53,6 +54,9 @@ pub struct State {
     /// Where the logs were left.
     #[serde(default)]
     pub logs: LogMemory,
+    /// Where the metric files were left.
+    #[serde(default, skip_serializing_if = "MetricFilesMemory::is_empty")]
+    pub metric_files: MetricFilesMemory,
     /// What the checks remember.
     #[serde(default)]
     pub memory: Memory,
@@ -95,6 +99,7 @@ impl State {
             interval_s: None,
             phase: Phase::default(),
             logs: LogMemory::default(),
+            metric_files: MetricFilesMemory::default(),
             memory: Memory::default(),
             consult: consult::Memory::default(),
             ledger: Ledger::default(),

@@ -18,6 +18,7 @@ mod histories;
 mod history;
 mod judge;
 mod lifecycle;
+mod metric_files;
 mod metrics;
 mod misbehave;
 mod mistakes;
