@@ -127,7 +127,7 @@ fn digest(text: &str) -> DigestFacts {
     let mut digest = Digest::new(Numbers::default(), Options::default());
     let path = Path::new("train.log");
     let source = Source::of(path);
-    let block = Block { bytes: text.as_bytes(), offset: 0, line: 1, part: Part::Whole };
+    let block = Block { bytes: text.as_bytes(), offset: 0, line: 1, part: Part::Whole, ends: &[] };
     digest.block(&source, &mut FileContext::default(), &block);
     digest.finish()
 }

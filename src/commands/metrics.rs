@@ -5,21 +5,19 @@ use crate::cli::{Common, Metrics, RowFormat};
 use crate::config;
 use crate::error::{Error, Result};
 use crate::finding::Severity;
-use crate::metrics::file::{Format, Points};
 use crate::metrics::names::Aliases;
-use crate::metrics::text::{Extractor, FileContext};
+use crate::metrics::text::Extractor;
 use crate::metrics::{Metric, Row};
-use crate::observe::log::{Block, Part, Playback, Sink, Source, Stretch};
-use chrono::DateTime;
-use std::collections::{BTreeSet, VecDeque};
+use rows::{Chosen, Rows};
 use std::fmt::Write as _;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
+mod rows;
 mod table;
 
-/// Bytes read at once, and held before they are printed.
-const BUFFER: u64 = 256 * 1024;
+/// Bytes held before they are printed.
+const BUFFER: usize = 256 * 1024;
 
 /// Prints the rows of a log.
 ///
@@ -35,7 +33,7 @@ pub fn run(args: &Metrics, common: &Common, out: &mut dyn Write) -> Result<Sever
     };
     let mut rows = Rows::open(path, Extractor::with_other().with_aliases(aliases))?;
     rows.chosen = Chosen { keys: args.keys.clone(), since_step: args.since_step, ..Chosen::default() };
-    let mut out = BufWriter::with_capacity(BUFFER as usize, out);
+    let mut out = BufWriter::with_capacity(BUFFER, out);
     let printed = match args.format {
         RowFormat::Jsonl => jsonl(&mut rows, &mut out),
         RowFormat::Csv => csv(&mut rows, &mut out),
@@ -69,193 +67,6 @@ pub(super) fn each_row(path: &Path, mut take: impl FnMut(&Row)) -> Result<()> {
 enum Stop {
     Read(PathBuf, io::Error),
     Write(io::Error),
-}
-
-/// What of the rows is printed.
-#[derive(Debug, Default, Clone)]
-struct Chosen {
-    keys: Vec<String>,
-    since_step: Option<f64>,
-    /// Names that rows carry, some of them; looked at only where keys are asked for.
-    names: BTreeSet<String>,
-}
-
-/// Names that a message about an unknown one lists.
-const NAMES: usize = 40;
-
-impl Chosen {
-    /// Whether the row is printed.
-    fn takes(&self, row: &Row) -> bool {
-        let step = row.global_step.or(row.values.get(Metric::Step));
-        let late = self.since_step.is_none_or(|since| step.is_some_and(|step| step >= since));
-        let keyed = self.keys.is_empty()
-            || Metric::ALL.iter().any(|metric| row.values.get(*metric).is_some() && self.has(metric.name()))
-            || row.other.iter().any(|(name, _)| self.has(name));
-        late && keyed
-    }
-
-    /// Remembers what there is to ask for.
-    fn note(&mut self, row: &Row) {
-        if self.keys.is_empty() {
-            return;
-        }
-        let canonical = row.values.iter().map(|(metric, _)| metric.name());
-        for name in canonical.chain(row.other.iter().map(|(name, _)| name.as_str())) {
-            let asked = self.keys.iter().any(|key| key == name);
-            if !self.names.contains(name) && (asked || self.names.len() < NAMES + self.keys.len()) {
-                self.names.insert(name.to_owned());
-            }
-        }
-    }
-
-    /// Keys that no row carries.
-    fn unknown(&self) -> Vec<&str> {
-        self.keys.iter().filter(|key| !self.names.contains(*key)).map(String::as_str).collect()
-    }
-
-    fn has(&self, name: &str) -> bool {
-        self.keys.is_empty() || self.keys.iter().any(|key| key == name)
-    }
-
-    /// Whether the metric is printed: where a row stands always is.
-    fn shows(&self, metric: Metric) -> bool {
-        matches!(metric, Metric::Step | Metric::Epoch) || self.has(metric.name())
-    }
-}
-
-/// The rows of a log, one after the other.
-struct Rows {
-    chosen: Chosen,
-    from: Playback,
-    rows: RowSink,
-    ended: bool,
-}
-
-/// Takes the rows of what is read next.
-struct RowSink {
-    extractor: Extractor,
-    points: Option<Points>,
-    found: VecDeque<Row>,
-    /// The row that was given last.
-    row: Row,
-    records: u64,
-    /// Rows so far, printed or not.
-    count: u64,
-    /// What the file says of itself, once it is read.
-    context: FileContext,
-    damage: Vec<String>,
-}
-
-impl Rows {
-    fn open(path: &Path, extractor: Extractor) -> Result<Self> {
-        let rows = RowSink {
-            extractor,
-            points: None,
-            found: VecDeque::new(),
-            row: Row::default(),
-            records: 0,
-            count: 0,
-            context: FileContext::default(),
-            damage: Vec::new(),
-        };
-        let from = Playback::open(path).map_err(Error::Usage)?;
-        Ok(Self { chosen: Chosen::default(), from, rows, ended: false })
-    }
-
-    /// What is said of the file when all of it was printed.
-    fn verdict(&self, path: &Path) -> Result<Severity> {
-        if let Some(why) = self.rows.damage.first() {
-            let more = match self.rows.damage.len() - 1 {
-                0 => String::new(),
-                more => format!(" (and {more} more places)"),
-            };
-            return Err(Error::Usage(format!("{why}{more}; what is sound is printed")));
-        }
-        let unknown = self.chosen.unknown();
-        if unknown.is_empty() {
-            return Ok(Severity::Ok);
-        }
-        let unknown = unknown.join("`, `");
-        let names: Vec<&str> = self.chosen.names.iter().map(String::as_str).collect();
-        let next = match names.as_slice() {
-            [] => "it has no rows with numbers at all".to_owned(),
-            names => format!("--keys can be {}", names.join(", ")),
-        };
-        Err(Error::Usage(format!("no row of {} carries `{unknown}`: {next}", path.display())))
-    }
-
-    /// The next row.
-    fn next(&mut self) -> std::result::Result<Option<&Row>, Stop> {
-        loop {
-            while let Some(row) = self.rows.found.pop_front() {
-                self.chosen.note(&row);
-                if self.chosen.takes(&row) {
-                    self.rows.row = row;
-                    return Ok(Some(&self.rows.row));
-                }
-            }
-            if self.ended {
-                return Ok(None);
-            }
-            let read = self.from.read(Stretch::Bytes(BUFFER), &mut self.rows, DateTime::UNIX_EPOCH);
-            let facts = read.map_err(|(path, error)| Stop::Read(path, error))?;
-            self.rows.damage.extend(facts.gaps.into_iter().map(|gap| gap.why));
-            self.ended = self.from.is_at_end().map_err(|(path, error)| Stop::Read(path, error))?;
-        }
-    }
-}
-
-impl RowSink {
-    fn take(&mut self) {
-        self.count += 1;
-        self.found.push_back(self.extractor.row().clone());
-    }
-
-    fn take_points(&mut self, context: &mut FileContext) {
-        let Some(mut points) = self.points.take() else { return };
-        while points.next(&mut self.extractor, context) {
-            self.records += 1;
-            self.take();
-        }
-        self.points = Some(points);
-    }
-}
-
-impl Sink for RowSink {
-    fn block(&mut self, source: &Source<'_>, context: &mut FileContext, block: &Block<'_>) {
-        if source.format != Format::Text {
-            let points = self.points.get_or_insert_with(|| Points::new(source.format, source.path, true));
-            let told = points.record(block.bytes, block.line, block.offset, self.extractor.aliases());
-            // Of events several make a row.
-            self.records += u64::from(!told);
-            return self.take_points(context);
-        }
-        if matches!(block.part, Part::Piece | Part::LastPiece) {
-            self.records += u64::from(block.part == Part::LastPiece);
-            return;
-        }
-        let (mut at, mut line) = (0, block.line);
-        while at < block.bytes.len() {
-            let (end, row) = self.extractor.read(context, block.bytes, at, line, block.offset + at as u64);
-            if row {
-                self.take();
-            }
-            self.records += 1;
-            line += u64::from(end.line);
-            at = end.next;
-        }
-    }
-
-    fn end(&mut self, _source: &Source<'_>, context: &mut FileContext) {
-        if let Some(points) = &mut self.points {
-            points.close();
-        }
-        self.take_points(context);
-        if self.extractor.close(context) {
-            self.take();
-        }
-        self.context = context.clone();
-    }
 }
 
 fn jsonl(rows: &mut Rows, out: &mut impl Write) -> std::result::Result<(), Stop> {

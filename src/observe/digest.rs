@@ -8,6 +8,7 @@ mod hits;
 mod last;
 mod recent;
 mod regions;
+mod rows;
 mod seam;
 mod speaker;
 mod unread;
@@ -18,7 +19,6 @@ pub(crate) use recent::number;
 pub use unread::Likely;
 
 use crate::finding::Occurrence;
-use crate::metrics::Metric;
 use crate::metrics::file::{Format, Points, Sample};
 use crate::metrics::numbers::Numbers;
 use crate::metrics::text::{Extractor, FileContext, records};
@@ -34,7 +34,7 @@ use recent::Recent;
 use seam::Seam;
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use unread::Unread;
 
 /// Takes the blocks of a run's logs and makes facts of them.
@@ -135,7 +135,7 @@ impl Digest {
         self.election.close(&mut self.numbers.lead_idle);
         if let Some(joint) = &mut self.numbers.joint {
             self.files_election.close(&mut joint.lead_idle);
-            joint.lead = self.files_election.lead.clone();
+            joint.lead.clone_from(&self.files_election.lead);
         }
         let mut files = std::mem::take(&mut self.files);
         for state in files.values_mut() {
@@ -173,106 +173,6 @@ impl Digest {
             likely: self.unread.into_likely(self.rows),
             binary,
         }
-    }
-
-    #[inline]
-    fn row(&mut self, state: &mut FileState, context: &mut FileContext) {
-        if self.extractor.row().values.get(Metric::Loss).is_some() {
-            self.completed = None;
-            if !state.lead || !self.election(state.role).settled {
-                self.elect(state, context);
-            }
-        }
-        self.rows += 1;
-        self.rowless = false;
-        state.rows += 1;
-        let row = self.extractor.row();
-        state.step = row.values.get(Metric::Step).or(state.step);
-        state.time = row.time.or(state.time);
-        if state.role == Role::Metrics || self.numbers.joint.is_some() {
-            return self.joint_row(state);
-        }
-        // Other ranks print the same numbers again; what they alone can say is that one is not finite.
-        if state.lead || self.election.lead.is_none() {
-            self.numbers.fold(row, &state.head);
-            self.recent.push(row);
-        } else {
-            self.numbers.fold_other(row, &state.log.to_string_lossy(), &state.head);
-        }
-    }
-
-    /// A row of a run that has metric files.
-    #[cold]
-    fn joint_row(&mut self, state: &FileState) {
-        let mut row = self.extractor.row().clone();
-        let known = self.numbers.attempt;
-        let other = !state.lead && self.election(state.role).lead.is_some();
-        let is_left = match state.role {
-            Role::Metrics => {
-                row.attempt = row.attempt.max(known);
-                if other && row.values.get(Metric::Loss).is_some() {
-                    return self.numbers.fold_other(&row, &state.path, &state.head);
-                }
-                // Evaluations may count something else, and those of several steps come at once.
-                let last = self.numbers.last_step.filter(|_| row.attempt == known);
-                let left = self.numbers.joint.get_or_insert_default().of_file(&mut row);
-                if row.values.get(Metric::Loss).is_none() && row.global_step < last {
-                    row.global_step = None;
-                    row.values.remove(Metric::Step);
-                    row.time = None;
-                }
-                left
-            }
-            Role::Log => {
-                // The files are ahead: they told that the run began anew.
-                if row.attempt < known && row.attempt == self.attempt_before {
-                    return;
-                }
-                row.attempt = row.attempt.max(known);
-                if other {
-                    return self.numbers.fold_other(&row, &state.log.to_string_lossy(), &state.head);
-                }
-                self.numbers.joint.get_or_insert_default().of_log(&mut row)
-            }
-        };
-        if is_left {
-            if state.role == Role::Metrics
-                && let Some(joint) = &mut self.numbers.joint
-                && joint.source.1 != state.head
-            {
-                joint.source = (state.path.clone(), state.head.clone());
-            }
-            self.numbers.fold(&row, &state.head);
-            self.recent.push(&row);
-        }
-    }
-
-    fn election(&mut self, role: Role) -> &mut Election {
-        match role {
-            Role::Log => &mut self.election,
-            Role::Metrics => &mut self.files_election,
-        }
-    }
-
-    #[cold]
-    fn elect(&mut self, state: &mut FileState, context: &mut FileContext) {
-        let (lead, is_new) = (state.lead, state.is_new);
-        if !self.election(state.role).vote(lead, is_new) {
-            return;
-        }
-        let before = self.election(state.role).lead.replace(state.log.clone());
-        let row = self.extractor.row();
-        let attempt = match before {
-            Some(from) => {
-                self.numbers.change_lead(row, &from.to_string_lossy(), &state.log.to_string_lossy())
-            }
-            None => row.attempt.max(self.numbers.attempt),
-        };
-        context.attempt = attempt;
-        self.extractor.set_attempt(attempt);
-        let others = self.files.values_mut().filter(|other| other.role == state.role);
-        others.for_each(|other| other.lead = false);
-        state.lead = true;
     }
 
     /// Another file is the newest: of the one before nothing is kept that grows with the number of
@@ -343,30 +243,6 @@ impl Digest {
         line
     }
 
-    /// A record of a file that is no text: its numbers, as rows once they are complete.
-    fn points(
-        &mut self,
-        state: &mut FileState,
-        context: &mut FileContext,
-        source: &Source<'_>,
-        block: &Block<'_>,
-    ) -> u64 {
-        let mut points =
-            state.points.take().unwrap_or_else(|| Points::new(source.format, source.path, false));
-        points.record(block.bytes, block.line, block.offset, self.extractor.aliases());
-        self.take_points(state, context, points);
-        self.records += 1;
-        state.records += 1;
-        block.line + 1
-    }
-
-    fn take_points(&mut self, state: &mut FileState, context: &mut FileContext, mut points: Points) {
-        while points.next(&mut self.extractor, context) {
-            self.row(state, context);
-        }
-        state.points = Some(points);
-    }
-
     /// A piece of a record that is longer than the buffer: no row, but words.
     fn piece(
         &mut self,
@@ -411,10 +287,12 @@ impl Sink for Digest {
             if self.new_process {
                 context.begin_attempt();
             }
-            // Of metric files a directory leads: a writer has several.
-            let log = match source.role {
-                Role::Log => source.log,
-                Role::Metrics => source.log.parent().unwrap_or(source.log),
+            // Of metric files a directory leads: a writer has several. Each checkpoint has its own copy of
+            // one document.
+            let log = match (source.role, source.format) {
+                (Role::Log, _) => source.log,
+                (Role::Metrics, Format::Document) => source.log.file_name().map_or(source.log, Path::new),
+                (Role::Metrics, _) => source.log.parent().unwrap_or(source.log),
             };
             let election = self.election(source.role);
             let lead = election.lead.as_deref() == Some(log);

@@ -79,7 +79,7 @@ fn beside(log: &Path) -> Option<PathBuf> {
         begun.is_none_or(|begun| newest >= begun).then_some((newest, pattern))
     };
     let mut best: Option<(SystemTime, PathBuf)> = None;
-    for found in BESIDE.iter().filter_map(|pattern| newest(pattern)) {
+    for found in BESIDE.iter().filter_map(newest) {
         // Of equal ones the surer.
         if best.as_ref().is_none_or(|best| found.0 > best.0) {
             best = Some(found);

@@ -188,7 +188,7 @@ fn read(
     // What is asked of a log (does it grow, is all of it read) is asked of the metric files where there is none.
     match (&mut look.log, &look.metric_files) {
         (Observation::Known(log), Observation::Known(files)) => {
-            log.modified = log.modified.max(files.modified)
+            log.modified = log.modified.max(files.modified);
         }
         (log, files) if run.log.is_none() => *log = files.clone(),
         _ => {}

@@ -114,10 +114,10 @@ fn tensor(message: &[u8]) -> Option<f64> {
             (DOUBLE, (4 | 6, Wire::Bytes(bytes))) => value = eight(bytes),
             (DOUBLE, (6, Wire::Eight(bytes))) => value = eight(&bytes),
             (INT32, (4, Wire::Bytes(bytes))) => {
-                value = Some(f64::from(i32::from_le_bytes(bytes.try_into().ok()?)))
+                value = Some(f64::from(i32::from_le_bytes(bytes.try_into().ok()?)));
             }
             (INT64, (4, Wire::Bytes(bytes))) => {
-                value = Some(i64::from_le_bytes(bytes.try_into().ok()?) as f64)
+                value = Some(i64::from_le_bytes(bytes.try_into().ok()?) as f64);
             }
             (INT32, (7, Wire::Varint(number))) | (INT64, (10, Wire::Varint(number))) => {
                 value = Some(number as i64 as f64);

@@ -22,7 +22,8 @@ pub struct Points {
     with_other: bool,
     /// The name of the directory that the file stands in.
     directory: Vec<u8>,
-    meanings: HashMap<Vec<u8>, Name>,
+    /// What each name means, and its number.
+    meanings: HashMap<Vec<u8>, (Name, usize)>,
     open: Option<Open>,
     done: VecDeque<Open>,
 }
@@ -34,7 +35,8 @@ struct Open {
     ranks: Ranks,
     /// Its name for the loss, and how surely it is one.
     loss: Option<(u8, Vec<u8>)>,
-    named: Vec<Vec<u8>>,
+    /// The numbers of its names.
+    named: Vec<usize>,
 }
 
 /// How surely each value is its metric.
@@ -98,11 +100,9 @@ impl Points {
     }
 
     fn point(&mut self, point: Point<'_>, line: u64, offset: u64, aliases: &Aliases) {
-        let meaning = self.meaning(point.name, aliases);
-        let goes_on = |open: &Open| {
-            open.row.values.get(Metric::Step) == point.step
-                && !open.named.iter().any(|name| name == point.name)
-        };
+        let (meaning, number) = self.meaning(point.name, aliases);
+        let goes_on =
+            |open: &Open| open.row.values.get(Metric::Step) == point.step && !open.named.contains(&number);
         if !self.open.as_ref().is_some_and(goes_on) {
             self.done.extend(self.open.take());
         }
@@ -115,11 +115,11 @@ impl Points {
             }
             open
         });
-        open.named.push(point.name.to_vec());
+        open.named.push(number);
         open.put(point, meaning, self.with_other);
     }
 
-    fn meaning(&mut self, name: &[u8], aliases: &Aliases) -> Name {
+    fn meaning(&mut self, name: &[u8], aliases: &Aliases) -> (Name, usize) {
         if let Some(known) = self.meanings.get(name) {
             return *known;
         }
@@ -127,10 +127,11 @@ impl Points {
             Some(qualified) => aliases.classify(&qualified),
             None => aliases.classify(name),
         };
+        let known = (meaning, self.meanings.len());
         if self.meanings.len() < NAMES_MAX {
-            self.meanings.insert(name.to_vec(), meaning);
+            self.meanings.insert(name.to_vec(), known);
         }
-        meaning
+        known
     }
 
     /// What the directory adds to a name: Keras writes `epoch_loss` into `train` and into `validation`;
@@ -167,12 +168,11 @@ impl Open {
             return other(&mut self.row, point.name, point.value);
         }
         ranks[metric as usize] = rank;
-        let before = self.loss.as_ref().map(|(_, name)| name.clone());
         if metric == Metric::Loss {
-            if let (Some(name), Some(value)) = (before, self.row.values.get(Metric::Loss)) {
+            let before = self.loss.replace((rank, point.name.to_vec()));
+            if let (Some((_, name)), Some(value)) = (before, self.row.values.get(Metric::Loss)) {
                 other(&mut self.row, &name, value);
             }
-            self.loss = Some((rank, point.name.to_vec()));
         }
         crate::metrics::text::assign(&mut self.row.values, metric, point.value);
     }

@@ -76,8 +76,8 @@ pub(super) fn cut(bytes: &[u8], offset: u64) -> Cut {
             // The end of a record whose begin is lost, or one that was not finished.
             Chunk::Sound(WHOLE | FIRST, _) => return Cut::Damage(at),
             Chunk::Sound(_, length) => return Cut::Damage(at + length),
-            Chunk::Cut => return Cut::More,
-            Chunk::Unsound => return resynchronise(bytes, offset, at + 1),
+            // A length that is wrong but fits the block looks like a chunk that goes on; what follows tells.
+            Chunk::Cut | Chunk::Unsound => return resynchronise(bytes, offset, at + 1),
         }
     }
 }

@@ -104,7 +104,9 @@ mod tests {
     fn row(step: f64, values: &[(Metric, f64)]) -> Row {
         let mut row = Row { attempt: 1, global_step: Some(step), ..Row::default() };
         row.values.set(Metric::Step, step);
-        values.iter().for_each(|(metric, value)| row.values.set(*metric, *value));
+        for (metric, value) in values {
+            row.values.set(*metric, *value);
+        }
         row
     }
 

@@ -19,6 +19,7 @@ pub mod records;
 mod resolve;
 mod shape;
 mod stems;
+mod taken;
 pub(crate) mod time;
 pub(crate) mod trace;
 #[cfg(test)]
@@ -165,28 +166,6 @@ impl Extractor {
     /// The file ends here: whether a block that was still open is a row.
     pub fn close(&mut self, context: &mut FileContext) -> bool {
         context.block.take().is_some_and(|block| self.end_block(context, &block))
-    }
-
-    /// Takes a row that was read elsewhere, of a file that is no text: whether it says anything.
-    pub(in crate::metrics) fn take(&mut self, context: &mut FileContext, row: Row) -> bool {
-        self.row = row;
-        let says = |metric| {
-            !matches!(metric, Metric::Step | Metric::Epoch | Metric::TotalSteps | Metric::TotalEpochs)
-        };
-        let values = &self.row.values;
-        if !values.iter().any(|(metric, _)| says(metric)) && self.row.other.is_empty()
-            || context.repeats(values)
-        {
-            return false;
-        }
-        self.row.policy_loss = matches!(context.election().0, names::OF_A_PART | names::GENERATOR);
-        context.place(&mut self.row);
-        true
-    }
-
-    /// The user's names.
-    pub fn aliases(&self) -> &Aliases {
-        &self.aliases
     }
 
     fn clear(&mut self) {

@@ -24,7 +24,7 @@ fn read(bytes: &[u8], buffer: usize) -> DigestFacts {
             _ => (rest.len(), Part::Piece),
         };
         inside = part == Part::Piece;
-        let block = Block { bytes: &rest[..length], offset: at as u64, line, part };
+        let block = Block { bytes: &rest[..length], offset: at as u64, line, part, ends: &[] };
         digest.block(&source, &mut context, &block);
         line += memchr::memchr_iter(b'\n', &rest[..length]).count() as u64;
         at += length;
@@ -128,7 +128,7 @@ fn read_one_record(piece: &[u8], length: usize) -> Digest {
         let part = if block < blocks { Part::Piece } else { Part::LastPiece };
         let bytes = if block < blocks { &buffer[..] } else { b"\n" };
         let offset = (block * buffer.len()) as u64;
-        digest.block(&source, &mut context, &Block { bytes, offset, line: 1, part });
+        digest.block(&source, &mut context, &Block { bytes, offset, line: 1, part, ends: &[] });
         let held = digest.files.values().map(|state| state.carry.capacity()).sum::<usize>();
         assert!(held <= CARRY, "{held} bytes of {piece:?} are held");
     }

@@ -95,6 +95,20 @@ pub struct Block<'a> {
     pub line: u64,
     /// Whether these are whole records.
     pub part: Part,
+    /// Where the records end, in these bytes, of a file that is no text.
+    pub ends: &'a [usize],
+}
+
+impl<'a> Block<'a> {
+    /// The records of a file that is no text: bytes, number and offset of each.
+    pub fn records(&self) -> impl Iterator<Item = (&'a [u8], u64, u64)> + use<'a> {
+        let Self { bytes, offset, line, ends, .. } = *self;
+        let begins = std::iter::once(0).chain(ends.iter().copied());
+        let records = begins.zip(ends).zip(line..);
+        records.map(move |((begin, end), line)| {
+            (bytes.get(begin..*end).unwrap_or_default(), line, offset + begin as u64)
+        })
+    }
 }
 
 /// Whether a block holds whole records.
@@ -131,8 +145,7 @@ pub struct Source<'a> {
     pub judged: u64,
     /// What the file is to its run.
     pub role: Role,
-    /// How it is written. Blocks of all but text are single records, and their line is the record's
-    /// number.
+    /// How it is written. Of all but text the line is the record's number.
     pub format: Format,
 }
 

@@ -139,6 +139,8 @@ impl Played {
                 pump.records = records.max(1);
                 Stretch::Rest
             }
+            // What was read of the next record does not count again, or a longer one would never be whole.
+            Stretch::Bytes(bytes) => Stretch::Bytes(bytes.saturating_add(self.begun.len() as u64)),
             stretch => stretch,
         };
         let begun = std::mem::take(&mut self.begun);

@@ -130,6 +130,8 @@ pub(super) struct Pump<'a> {
     pub records: u64,
     /// Stretches that were no record: where they begin and how long they are.
     pub damage: Vec<(u64, u64)>,
+    /// Kept from block to block for its memory alone.
+    ends: Vec<usize>,
 }
 
 impl<'a> Pump<'a> {
@@ -142,6 +144,7 @@ impl<'a> Pump<'a> {
             begun: false,
             records: u64::MAX,
             damage: Vec::new(),
+            ends: Vec::new(),
         }
     }
 
@@ -232,6 +235,7 @@ impl<'a> Pump<'a> {
     /// The same for a format whose records say themselves how long they are.
     fn cut_records(&mut self, filled: usize, place: Place<'_>, position: &mut Position) -> usize {
         let mut done = 0;
+        let mut ends = std::mem::take(&mut self.ends);
         while self.records > 0 {
             if position.skip > 0 {
                 let there = usize::try_from(position.skip).unwrap_or(usize::MAX).min(filled - done);
@@ -242,20 +246,37 @@ impl<'a> Pump<'a> {
                 }
                 position.lines += 1;
             }
-            match position.format.cut(&self.buffer[done..filled], position.offset) {
-                Cut::Record(length) => {
-                    self.deliver_record(done..done + length, place, position);
-                    done += length;
+            // Sound records that stand behind each other go together, but for those in the head: see `Source::head`.
+            ends.clear();
+            let mut length = 0;
+            let cut = loop {
+                let at = done + length;
+                match position.format.cut(&self.buffer[at..filled], position.offset + length as u64) {
+                    Cut::Record(more) if self.records > 0 => {
+                        length += more;
+                        ends.push(length);
+                        self.records -= 1;
+                        if position.offset < HEAD as u64 || self.records == 0 {
+                            break None;
+                        }
+                    }
+                    other => break Some(other),
                 }
-                Cut::Skip(length) => position.skip = length,
-                Cut::Damage(length) => done += self.note_damage(done..done + length, position),
+            };
+            self.deliver_records(done..done + length, &ends, place, position);
+            done += length;
+            match cut {
+                None | Some(Cut::Record(_)) => {}
+                Some(Cut::Skip(length)) => position.skip = length,
+                Some(Cut::Damage(length)) => done += self.note_damage(done..done + length, position),
                 // Longer than anything that is held: a record without an end, or bytes that are none.
-                Cut::More if done == 0 && filled >= LONGEST => {
+                Some(Cut::More) if done == 0 && filled >= LONGEST => {
                     done = self.note_damage(0..filled, position);
                 }
-                Cut::More => break,
+                Some(Cut::More) => break,
             }
         }
+        self.ends = ends;
         position.remember_recent(&self.buffer[..done]);
         if done == 0 && filled == self.buffer.len() {
             self.buffer.resize((2 * filled).min(LONGEST), 0);
@@ -263,16 +284,25 @@ impl<'a> Pump<'a> {
         done
     }
 
-    fn deliver_record(&mut self, range: Range<usize>, place: Place<'_>, position: &mut Position) {
+    fn deliver_records(
+        &mut self,
+        range: Range<usize>,
+        ends: &[usize],
+        place: Place<'_>,
+        position: &mut Position,
+    ) {
+        if ends.is_empty() {
+            return;
+        }
         let bytes = &self.buffer[range.clone()];
         let Place { index, log, path, role } = place;
         let format = position.format;
         position.remember_head(bytes);
         let source = Source { index, log, path, head: &position.head_print, judged: 0, role, format };
-        let block = Block { bytes, offset: position.offset, line: position.lines + 1, part: Part::Whole };
+        let (offset, line) = (position.offset, position.lines + 1);
+        let block = Block { bytes, offset, line, part: Part::Whole, ends };
         self.sink.block(&source, &mut position.context, &block);
-        self.records -= 1;
-        position.lines += 1;
+        position.lines += ends.len() as u64;
         self.go_on(range.len(), position);
     }
 
@@ -353,7 +383,7 @@ impl<'a> Pump<'a> {
         let head = format!("{:016x}", print_of(head).0);
         let Place { index, log, path, role } = place;
         let source = Source { index, log, path, head: &head, judged, role, format: position.format };
-        let block = Block { bytes, offset: position.offset, line: position.lines + 1, part };
+        let block = Block { bytes, offset: position.offset, line: position.lines + 1, part, ends: &[] };
         self.sink.block(&source, &mut position.context, &block);
         self.bytes += bytes.len() as u64 - judged;
         self.begun = true;
