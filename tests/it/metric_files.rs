@@ -182,6 +182,20 @@ fn patrols_over_a_growing_file_take_each_row_once_and_wait_for_the_torn_end() {
 }
 
 #[test]
+fn the_next_file_in_a_directory_whose_steps_begin_anew_is_the_next_attempt() {
+    for (name, pattern) in [("torch.tfevents", "events.out.tfevents.*"), ("run.wandb", "run-*.wandb")] {
+        let scene = Scene::new();
+        scene.write("trainguard.yaml", format!("runs:\n  - {{name: demo, metrics: '{pattern}'}}\n"));
+        for start in 1..=2 {
+            scene.write(&pattern.replace('*', &start.to_string()), fixture(name));
+            let report = report_of(&scene);
+            assert_eq!(report["runs"][0]["attempt"], start, "{report:#}");
+        }
+        assert_eq!(report_of(&scene)["runs"][0]["log"]["rows"], 0, "nothing is read twice");
+    }
+}
+
+#[test]
 fn damage_that_a_patrol_meets_is_a_gap_with_file_and_place() {
     let scene = Scene::new();
     let mut bytes = fixture("torch.tfevents");

@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 /// What was read last of each writer's files.
 #[derive(Debug, Default)]
 pub(super) struct Writers {
-    /// TensorBoard writes a new file into the same directory at every start.
+    /// TensorBoard writes a new file into the same directory at every start; W&B's link to its newest run
+    /// leads to another one.
     directories: HashMap<PathBuf, FileContext>,
     /// Each checkpoint has a copy of the whole history in a directory of its own.
     document: Option<FileContext>,
@@ -28,7 +29,7 @@ impl Writers {
     /// A file was read so far.
     pub(super) fn keep(&mut self, path: &Path, entry: &FileMemory) {
         match entry.format {
-            Format::Events => {
+            Format::Events | Format::Wandb => {
                 let directory = path.parent().unwrap_or(path).to_owned();
                 self.directories.insert(directory, entry.context.clone());
             }
@@ -38,20 +39,20 @@ impl Writers {
                     self.document = Some(entry.context.clone());
                 }
             }
-            Format::Text | Format::Wandb => {}
+            Format::Text => {}
         }
     }
 
     /// What a new file goes on from.
     pub(super) fn next(&self, path: &Path, format: Format) -> FileContext {
         match format {
-            Format::Events => path
+            Format::Events | Format::Wandb => path
                 .parent()
                 .and_then(|directory| self.directories.get(directory))
                 .map(FileContext::continued)
                 .unwrap_or_default(),
             Format::Document => self.document.as_ref().map(FileContext::read_again).unwrap_or_default(),
-            Format::Text | Format::Wandb => FileContext::default(),
+            Format::Text => FileContext::default(),
         }
     }
 }
