@@ -126,11 +126,13 @@ pub(super) fn look(
     let log_failure = run.log.as_ref().and_then(|_| failures.next().flatten());
     let metrics_failure = failures.next().flatten();
     read(held, round, &mut look, runs_left, (log_failure.as_deref(), metrics_failure.as_deref()));
-    let mode = match &run.log {
+    let files = look.metric_files.known().map_or(ANY_MODE, |facts| mode(Path::new(""), Some(facts)));
+    let log = match &run.log {
         Some(_) if log_failure.is_some() => OWN_MODE,
         Some(path) => mode(path, look.log.known()),
         None => ANY_MODE,
     };
+    let mode = log & files;
     Looked { look, mode, note }
 }
 
