@@ -13,7 +13,7 @@ fuzz_target!(|input: (u16, &[u8])| {
     let mut digest = Digest::new(Numbers::default(), Options::default());
     let mut context = FileContext::default();
     let path = Path::new("train.log");
-    let source = Source { index: 0, log: path, path, head: "head", judged: 0 };
+    let source = Source { head: "head", ..Source::of(path) };
     let (mut at, mut line, mut inside) = (0, 1, false);
     while at < bytes.len() {
         let rest = &bytes[at..bytes.len().min(at + buffer)];
@@ -24,7 +24,7 @@ fuzz_target!(|input: (u16, &[u8])| {
             _ => (rest.len(), Part::Piece),
         };
         inside = part == Part::Piece;
-        let block = Block { bytes: &rest[..length], offset: at as u64, line, part };
+        let block = Block { bytes: &rest[..length], offset: at as u64, line, part, ends: &[] };
         digest.block(&source, &mut context, &block);
         line += rest[..length].iter().filter(|byte| **byte == b'\n').count() as u64;
         at += length;

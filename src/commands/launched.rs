@@ -74,6 +74,7 @@ fn run(name: &str, record: Option<&Record>) -> Run {
         log: record.map(|record| record.log.clone()),
         command: record.map(|record| shown(&record.command)),
         process: record.map(|record| ProcessSpec::Launched(record.process.clone())),
+        metrics: None,
         checkpoints: None,
         total_steps: None,
         done_when: None,

@@ -6,16 +6,17 @@ use crate::config;
 use crate::error::{Error, Result};
 use crate::finding::Severity;
 use crate::metrics::names::Aliases;
-use crate::metrics::text::{Extractor, FileContext, records};
+use crate::metrics::text::Extractor;
 use crate::metrics::{Metric, Row};
+use rows::{Chosen, Rows};
 use std::fmt::Write as _;
-use std::fs::File;
-use std::io::{self, BufWriter, Read, Write};
-use std::path::Path;
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
 
+mod rows;
 mod table;
 
-/// Bytes read at once. A record longer than this carries no row.
+/// Bytes held before they are printed.
 const BUFFER: usize = 256 * 1024;
 
 /// Prints the rows of a log.
@@ -30,9 +31,8 @@ pub fn run(args: &Metrics, common: &Common, out: &mut dyn Write) -> Result<Sever
     } else {
         config::load(&load_args(common, None)?)?.aliases
     };
-    let mut rows = Rows::open(path)?;
-    rows.extractor = Extractor::with_other().with_aliases(aliases);
-    rows.chosen = Chosen { keys: args.keys.clone(), since_step: args.since_step };
+    let mut rows = Rows::open(path, Extractor::with_other().with_aliases(aliases))?;
+    rows.chosen = Chosen { keys: args.keys.clone(), since_step: args.since_step, ..Chosen::default() };
     let mut out = BufWriter::with_capacity(BUFFER, out);
     let printed = match args.format {
         RowFormat::Jsonl => jsonl(&mut rows, &mut out),
@@ -42,8 +42,8 @@ pub fn run(args: &Metrics, common: &Common, out: &mut dyn Write) -> Result<Sever
     match printed.and_then(|()| out.flush().map_err(Stop::Write)) {
         Err(Stop::Write(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(Severity::Ok),
         Err(Stop::Write(error)) => Err(Error::io("write", Path::new("standard output"))(error)),
-        Err(Stop::Read(error)) => Err(Error::io("read", path)(error)),
-        Ok(()) => Ok(Severity::Ok),
+        Err(Stop::Read(path, error)) => Err(Error::io("read", &path)(error)),
+        Ok(()) => rows.verdict(path),
     }
 }
 
@@ -52,169 +52,27 @@ pub fn run(args: &Metrics, common: &Common, out: &mut dyn Write) -> Result<Sever
 /// # Errors
 /// A log that cannot be opened or read, or is a directory.
 pub(super) fn each_row(path: &Path, mut take: impl FnMut(&Row)) -> Result<()> {
-    let mut rows = Rows::open(path)?;
+    let mut rows = Rows::open(path, Extractor::default())?;
     loop {
         match rows.next() {
             Ok(Some(row)) => take(row),
             Ok(None) => return Ok(()),
-            Err(Stop::Read(error) | Stop::Write(error)) => return Err(Error::io("read", path)(error)),
+            Err(Stop::Read(path, error)) => return Err(Error::io("read", &path)(error)),
+            Err(Stop::Write(error)) => return Err(Error::io("read", path)(error)),
         }
     }
 }
 
 /// What can end the printing.
 enum Stop {
-    Read(io::Error),
+    Read(PathBuf, io::Error),
     Write(io::Error),
-}
-
-/// What of the rows is printed.
-#[derive(Debug, Default)]
-struct Chosen {
-    keys: Vec<String>,
-    since_step: Option<f64>,
-}
-
-impl Chosen {
-    /// Whether the row is printed.
-    fn takes(&self, row: &Row) -> bool {
-        let step = row.global_step.or(row.values.get(Metric::Step));
-        let late = self.since_step.is_none_or(|since| step.is_some_and(|step| step >= since));
-        let keyed = self.keys.is_empty()
-            || Metric::ALL.iter().any(|metric| row.values.get(*metric).is_some() && self.has(metric.name()))
-            || row.other.iter().any(|(name, _)| self.has(name));
-        late && keyed
-    }
-
-    fn has(&self, name: &str) -> bool {
-        self.keys.is_empty() || self.keys.iter().any(|key| key == name)
-    }
-
-    /// Whether the metric is printed: where a row stands always is.
-    fn shows(&self, metric: Metric) -> bool {
-        matches!(metric, Metric::Step | Metric::Epoch) || self.has(metric.name())
-    }
-}
-
-/// The rows of a log, one after the other.
-struct Rows {
-    chosen: Chosen,
-    from: Box<dyn Read>,
-    buffer: Vec<u8>,
-    /// The records that are not read yet: whole ones up to `whole`, the begin of another up to `filled`.
-    at: usize,
-    whole: usize,
-    filled: usize,
-    ended: bool,
-    /// The record at `at` began in an earlier buffer.
-    overlong: bool,
-    line: u64,
-    offset: u64,
-    context: FileContext,
-    extractor: Extractor,
-    records: u64,
-    /// Rows so far, printed or not.
-    found: u64,
-}
-
-impl Rows {
-    fn open(path: &Path) -> Result<Self> {
-        let from: Box<dyn Read> = if path == Path::new("-") {
-            Box::new(io::stdin())
-        } else {
-            // It is looked at before it is opened: a FIFO without a writer would be waited for.
-            let kind = std::fs::metadata(path).map_err(Error::io("open", path))?;
-            if kind.is_dir() {
-                return Err(Error::Usage(format!("{} is a directory, not a log", path.display())));
-            }
-            if !kind.is_file() {
-                let next = "give the file that the training writes to, or `-` to read standard input";
-                return Err(Error::Usage(format!("{} is no file: {next}", path.display())));
-            }
-            Box::new(File::open(path).map_err(Error::io("open", path))?)
-        };
-        Ok(Self {
-            chosen: Chosen::default(),
-            from,
-            buffer: vec![0; BUFFER],
-            at: 0,
-            whole: 0,
-            filled: 0,
-            ended: false,
-            overlong: false,
-            line: 1,
-            offset: 0,
-            context: FileContext::default(),
-            extractor: Extractor::with_other(),
-            records: 0,
-            found: 0,
-        })
-    }
-
-    /// The next row.
-    fn next(&mut self) -> std::result::Result<Option<&Row>, Stop> {
-        loop {
-            while self.at < self.whole {
-                let bytes = &self.buffer[..self.whole];
-                let (end, row) = if std::mem::take(&mut self.overlong) {
-                    (records::end(bytes, self.at), false)
-                } else {
-                    self.extractor.read(&mut self.context, bytes, self.at, self.line, self.offset)
-                };
-                self.offset += (end.next - self.at) as u64;
-                self.line += u64::from(end.line);
-                self.at = end.next;
-                self.records += 1;
-                if row {
-                    self.found += 1;
-                    if self.chosen.takes(self.extractor.row()) {
-                        return Ok(Some(self.extractor.row()));
-                    }
-                }
-            }
-            if self.ended {
-                let row = self.extractor.close(&mut self.context);
-                self.found += u64::from(row);
-                let row = Some(self.extractor.row()).filter(|_| row);
-                return Ok(row.filter(|row| self.chosen.takes(row)));
-            }
-            self.fill().map_err(Stop::Read)?;
-        }
-    }
-
-    fn fill(&mut self) -> io::Result<()> {
-        self.buffer.copy_within(self.at..self.filled, 0);
-        self.filled -= self.at;
-        (self.at, self.whole) = (0, 0);
-        if self.filled == self.buffer.len() {
-            // One record fills the buffer: only its end still matters. A carriage return at its
-            // very end stays, for it may be half of a record end.
-            let keep = usize::from(self.buffer.ends_with(b"\r"));
-            self.offset += (self.filled - keep) as u64;
-            self.buffer[0] = b'\r';
-            self.filled = keep;
-            self.overlong = true;
-        }
-        let read = loop {
-            match self.from.read(&mut self.buffer[self.filled..]) {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                read => break read?,
-            }
-        };
-        self.filled += read;
-        self.ended = read == 0;
-        self.whole = if self.ended { self.filled } else { records::whole(&self.buffer[..self.filled]) };
-        Ok(())
-    }
 }
 
 fn jsonl(rows: &mut Rows, out: &mut impl Write) -> std::result::Result<(), Stop> {
     let mut text = Vec::new();
-    let chosen = std::mem::take(&mut rows.chosen);
+    let chosen = rows.chosen.clone();
     while let Some(row) = rows.next()? {
-        if !chosen.takes(row) {
-            continue;
-        }
         text.clear();
         object(row, &chosen, &mut text);
         text.push(b'\n');
@@ -310,7 +168,7 @@ fn shown(value: f64) -> String {
 
 /// A column per metric, and the other numbers as one JSON object in the last.
 fn csv(rows: &mut Rows, out: &mut impl Write) -> std::result::Result<(), Stop> {
-    let chosen = std::mem::take(&mut rows.chosen);
+    let chosen = rows.chosen.clone();
     let metrics: Vec<Metric> = Metric::ALL.iter().copied().filter(|metric| chosen.shows(*metric)).collect();
     let mut text = String::from("line,offset,time,attempt,rank,global_step");
     for metric in &metrics {
@@ -320,9 +178,6 @@ fn csv(rows: &mut Rows, out: &mut impl Write) -> std::result::Result<(), Stop> {
     text.push_str(",other\n");
     out.write_all(text.as_bytes()).map_err(Stop::Write)?;
     while let Some(row) = rows.next()? {
-        if !chosen.takes(row) {
-            continue;
-        }
         text.clear();
         let _ = write!(
             text,

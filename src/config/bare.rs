@@ -104,6 +104,7 @@ pub(super) fn resolve(
     let run = Run {
         name,
         log: Some(log),
+        metrics: None,
         process,
         checkpoints,
         total_steps: None,

@@ -216,6 +216,8 @@ pub struct Run {
     pub name: String,
     /// Its log: a path, or a glob with one file per rank. Absolute.
     pub log: Option<PathBuf>,
+    /// Its metric files.
+    pub metrics: Option<MetricFiles>,
     /// The command that starts it, as a shell would take it: runs of one command are compared.
     pub command: Option<String>,
     /// How its process is found.
@@ -232,6 +234,15 @@ pub struct Run {
     pub profile: Option<Profile>,
     /// What is done about which finding.
     pub actions: Actions,
+}
+
+/// `runs[].metrics`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MetricFiles {
+    /// Found beside the log.
+    Auto,
+    /// A path or a glob. Absolute.
+    At(PathBuf),
 }
 
 /// `runs[].profile`: a kind of work.

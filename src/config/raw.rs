@@ -202,7 +202,7 @@ pub(super) struct Run {
     pub(super) gpus: Option<Vec<GpuName>>,
     pub(super) command: Option<Text>,
     pub(super) workdir: Option<Later>,
-    pub(super) metrics: Option<Later>,
+    pub(super) metrics: Option<Text>,
     pub(super) profile: Option<Text>,
     pub(super) orchestrator: Option<Later>,
     pub(super) actions: Option<BTreeMap<String, Action>>,

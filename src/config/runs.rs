@@ -4,7 +4,7 @@ use super::locate::Aim;
 use super::raw;
 use super::section::{Range, Section};
 use super::thresholds::MOST_STEPS;
-use super::{Actions, CheckpointSpec, ProcessSpec, Profile, Run, actions, paths};
+use super::{Actions, CheckpointSpec, MetricFiles, ProcessSpec, Profile, Run, actions, paths};
 use crate::error::Result;
 use crate::playbook::Catalogue;
 use std::collections::HashMap;
@@ -102,13 +102,14 @@ fn run(at: &Section<'_>, raw: &raw::Run, playbook: &Catalogue, notes: &mut Vec<S
     let process = raw.process.as_ref().map(|raw| process(&at.key("process"), raw, notes)).transpose()?;
     let checkpoints =
         raw.checkpoints.as_ref().map(|raw| checkpoints(&at.key("checkpoints"), raw)).transpose()?;
-    if log.is_none() && process.is_none() && checkpoints.is_none() {
+    let metrics = raw.metrics.as_ref().map(|text| metrics(at, text, log.is_some())).transpose()?;
+    if log.is_none() && metrics.is_none() && process.is_none() && checkpoints.is_none() {
         let what = format!("nothing says where to look for the run `{name}`");
         return Err(at.wrong_here(Aim::Value, &what, "add a line such as `log: train.log`"));
     }
     let total_steps = at.number("total_steps", raw.total_steps.as_ref(), STEPS)?;
     let done_when = raw.done_when.as_ref().map(|text| regex(at, "done_when", text)).transpose()?;
-    let later = [("workdir", &raw.workdir), ("metrics", &raw.metrics), ("orchestrator", &raw.orchestrator)];
+    let later = [("workdir", &raw.workdir), ("orchestrator", &raw.orchestrator)];
     let gpus = super::gpu::names(&at.key("gpus"), raw.gpus.as_deref().unwrap_or_default())?;
     for (key, _) in later.iter().filter(|(_, value)| value.is_some()) {
         note(notes, &format!("runs[].{key}"));
@@ -120,6 +121,7 @@ fn run(at: &Section<'_>, raw: &raw::Run, playbook: &Catalogue, notes: &mut Vec<S
     Ok(Run {
         name,
         log,
+        metrics,
         command: raw.command.as_ref().map(|text| at.text("command", text)).transpose()?,
         process: process.flatten(),
         checkpoints,
@@ -143,6 +145,22 @@ fn log(at: &Section<'_>, log: &raw::Text) -> Result<PathBuf> {
         glob(at, "log", &path.to_string_lossy())?;
     }
     Ok(path)
+}
+
+/// A path, a glob, or `auto`.
+fn metrics(at: &Section<'_>, text: &raw::Text, has_log: bool) -> Result<MetricFiles> {
+    if at.text("metrics", text)? == "auto" {
+        if !has_log {
+            let what = "`metrics: auto` looks beside the log, and there is no `log`";
+            return Err(at.wrong("metrics", what, "give the metric file's own path, or a `log`"));
+        }
+        return Ok(MetricFiles::Auto);
+    }
+    let path = at.path("metrics", text)?;
+    if paths::is_glob(&path) {
+        glob(at, "metrics", &path.to_string_lossy())?;
+    }
+    Ok(MetricFiles::At(path))
 }
 
 fn process(at: &Section<'_>, raw: &raw::Process, notes: &mut Vec<String>) -> Result<Option<ProcessSpec>> {

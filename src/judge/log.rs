@@ -11,6 +11,8 @@ use std::time::Duration;
 
 /// Its name.
 pub const NAME: &str = "log";
+/// What a finding about metric files is of.
+const METRICS: &str = "metrics";
 /// Files or gaps that one message names.
 const NAMED: usize = 3;
 
@@ -46,6 +48,8 @@ impl LogMemory {
 
 /// `log_missing`, `log_gap`, `backlog`, `no_metrics` and `probe_timeout`.
 pub fn check(context: &Context<'_>, memory: &mut Memory) -> Vec<Opinion> {
+    // Where there is no log, the metric files stand in its place.
+    let files = context.run.log.as_ref().and_then(|_| context.look.metric_files.known());
     let mut opinions = match &context.look.log {
         Observation::Absent => Vec::new(),
         // Told as `probe_timeout`.
@@ -58,8 +62,11 @@ pub fn check(context: &Context<'_>, memory: &mut Memory) -> Vec<Opinion> {
         }
         Observation::Failed { .. } if is_starting(context) => Vec::new(),
         Observation::Failed { why } => vec![missing(why.clone())],
-        Observation::Known(facts) => read(facts).into_iter().chain(understood(context, memory)).collect(),
+        Observation::Known(facts) => {
+            read(facts, files).into_iter().chain(understood(context, memory)).collect()
+        }
     };
+    opinions.extend(metric_files(context));
     let stuck = &context.look.stuck;
     let over = context.open.iter().filter(|open| open.check == NAME && open.syndrome == "probe_timeout");
     let over = over.filter(|open| !stuck.iter().any(|stuck| open.of.as_ref() == Some(&stuck.what)));
@@ -80,7 +87,30 @@ fn is_starting(context: &Context<'_>) -> bool {
     young && context.living().is_some() && context.look.digest.numbers.rows == 0
 }
 
-fn read(facts: &LogFacts) -> Vec<Opinion> {
+/// Metric files of which nothing could be read while the log goes on. Before its first row the training
+/// may not have come to make them.
+fn metric_files(context: &Context<'_>) -> Option<Opinion> {
+    context.run.log.as_ref()?;
+    let subject = Subject::new(NAME, "log_missing").of(METRICS.to_owned());
+    match &context.look.metric_files {
+        Observation::Known(facts) if facts.unreadable.is_empty() => {
+            Some(Opinion::Well(subject, "the metric files can be read".to_owned()))
+        }
+        Observation::Known(facts) => {
+            let named = facts.unreadable.iter().map(|(path, why)| format!("{}: {why}", path.display()));
+            Some(missing_of(subject, format!("metric files cannot be read: {}", some(named))))
+        }
+        Observation::Failed { why }
+            if context.look.digest.numbers.rows > 0
+                && !context.look.stuck.iter().any(|stuck| stuck.explains(why)) =>
+        {
+            Some(missing_of(subject, format!("the metric files cannot be read: {why}")))
+        }
+        Observation::Failed { .. } | Observation::Absent => None,
+    }
+}
+
+fn read(facts: &LogFacts, files: Option<&LogFacts>) -> Vec<Opinion> {
     let mut opinions = Vec::new();
     if facts.unreadable.is_empty() {
         opinions.push(Opinion::Well(Subject::new(NAME, "log_missing"), "the log can be read".to_owned()));
@@ -94,24 +124,24 @@ fn read(facts: &LogFacts) -> Vec<Opinion> {
         )));
     }
     let gap = Subject::new(NAME, "log_gap");
-    if facts.gaps.is_empty() {
+    let gaps: Vec<_> = facts.gaps.iter().chain(files.iter().flat_map(|files| &files.gaps)).collect();
+    if gaps.is_empty() {
         opinions.push(Opinion::Well(gap, "nothing was lost since".to_owned()));
     } else {
-        let named = facts.gaps.iter().map(|gap| format!("{}: {}", gap.path.display(), gap.why));
-        let advice = "What stood there was never judged: keep rotated logs beside the log (name.1, name.1.gz) until the next patrol";
+        let named = gaps.iter().map(|gap| format!("{}: {}", gap.path.display(), gap.why));
+        let advice = "What stood there was never judged: keep rotated logs beside the log (name.1, name.1.gz) until the next patrol; a damaged metric file speaks of a full or failing disk";
         opinions.push(Claim::new(gap, Scope::Surroundings, Severity::Info, some(named), advice).holds());
     }
     let backlog = Subject::new(NAME, "backlog");
-    if facts.backlog_bytes == 0 {
+    let bytes = facts.backlog_bytes + files.map_or(0, |files| files.backlog_bytes);
+    if bytes == 0 {
         opinions.push(Opinion::Well(backlog, "the log is read to its end".to_owned()));
     } else {
-        let message = format!(
-            "{} of the log are still to be read; the next patrol goes on there",
-            size(facts.backlog_bytes)
-        );
+        let message =
+            format!("{} of the log are still to be read; the next patrol goes on there", size(bytes));
         let advice = "Patrol again, or give more --timeout: what is said so far holds for what was read";
         let claim = Claim::new(backlog, Scope::Surroundings, Severity::Info, message, advice);
-        opinions.push(claim.with("bytes", facts.backlog_bytes).holds());
+        opinions.push(claim.with("bytes", bytes).holds());
     }
     opinions
 }
@@ -166,9 +196,12 @@ fn not_understood(subject: Subject, log: &LogMemory, shows: bool) -> Opinion {
 }
 
 fn missing(message: String) -> Opinion {
+    missing_of(Subject::new(NAME, "log_missing"), message)
+}
+
+fn missing_of(subject: Subject, message: String) -> Opinion {
     let advice = "Check the path and its rights; the guard does not know how the run is while it cannot read";
-    Claim::new(Subject::new(NAME, "log_missing"), Scope::Surroundings, Severity::Unknown, message, advice)
-        .holds()
+    Claim::new(subject, Scope::Surroundings, Severity::Unknown, message, advice).holds()
 }
 
 /// The first few of a list.

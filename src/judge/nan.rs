@@ -53,8 +53,11 @@ fn well(why: &str) -> Opinion {
 }
 
 fn claim(context: &Context<'_>, facts: &NonFinite, streak: &Streak, other: Option<&str>) -> Claim {
-    let lead = context.look.digest.lead.as_ref().or(context.run.log.as_ref());
-    let lead = lead.map(|log| log.to_string_lossy().into_owned()).unwrap_or_default();
+    let digest = &context.look.digest;
+    let told = digest.numbers.joint.as_ref().filter(|joint| joint.source.1 == streak.first.head);
+    let told = told.map(|joint| joint.source.0.clone());
+    let lead = digest.lead.as_ref().or(context.run.log.as_ref());
+    let lead = told.or(lead.map(|log| log.to_string_lossy().into_owned())).unwrap_or_default();
     let file = other.map_or(lead, str::to_owned);
     let what = format!("{} is {}", streak.which.name(), streak.bad.word());
     let whose = other.map_or_else(String::new, |file| {

@@ -32,7 +32,9 @@ pub(super) fn claim(
     word: Word,
     (place, value, compared_with): (Place, f64, f64),
 ) -> Claim {
-    let lead = context.look.digest.lead.as_ref().or(context.run.log.as_ref());
+    let digest = &context.look.digest;
+    let files = digest.numbers.joint.as_ref().map(|joint| joint.source.0.clone());
+    let lead = digest.lead.as_ref().or(context.run.log.as_ref());
     let subject = Subject::new(check, syndrome);
     let mut claim = Claim::new(subject, Scope::Attempt, word.severity, word.message, word.advice)
         .with("value", value)
@@ -42,7 +44,7 @@ pub(super) fn claim(
         claim = claim.with("first_step", step);
     }
     claim.occurrences = vec![Occurrence {
-        file: lead.map(|log| log.to_string_lossy().into_owned()).unwrap_or_default(),
+        file: files.or(lead.map(|log| log.to_string_lossy().into_owned())).unwrap_or_default(),
         line: place.line,
         offset: place.offset,
         step: place.step,

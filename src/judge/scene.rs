@@ -42,6 +42,7 @@ impl Scene {
         Self {
             config: config(),
             run: Run {
+                metrics: None,
                 name: "demo".to_owned(),
                 log: Some("/runs/train.log".into()),
                 command: None,
@@ -344,6 +345,7 @@ fn look(wall: DateTime<Utc>) -> Look {
             modified: Some(wall),
             ..LogFacts::default()
         }),
+        metric_files: Observation::Absent,
         digest: DigestFacts::default(),
         launched: None,
         process: Observation::Absent,

@@ -1,5 +1,6 @@
 //! Bytes in, rows out: what a log says in numbers.
 
+pub mod file;
 #[cfg(test)]
 mod formats;
 pub mod names;

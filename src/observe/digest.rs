@@ -1,6 +1,5 @@
 //! One pass over a log's new bytes: rows into [`Numbers`], words into hits.
 
-mod binary;
 mod done;
 mod election;
 mod excerpt;
@@ -9,6 +8,7 @@ mod hits;
 mod last;
 mod recent;
 mod regions;
+mod rows;
 mod seam;
 mod speaker;
 mod unread;
@@ -19,12 +19,12 @@ pub(crate) use recent::number;
 pub use unread::Likely;
 
 use crate::finding::Occurrence;
-use crate::metrics::Metric;
+use crate::metrics::file::{Format, Points, Sample};
 use crate::metrics::numbers::Numbers;
 use crate::metrics::text::{Extractor, FileContext, records};
-use crate::observe::log::{Block, Part, Sink, Source};
+use crate::observe::log::{Block, Part, Role, Sink, Source};
 use crate::playbook::{self, Catalogue, PYTHON_TRACEBACK};
-use binary::Sample;
+
 use chrono::{DateTime, Utc};
 use done::DoneWhen;
 use election::Election;
@@ -34,7 +34,7 @@ use recent::Recent;
 use seam::Seam;
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use unread::Unread;
 
 /// Takes the blocks of a run's logs and makes facts of them.
@@ -45,10 +45,15 @@ pub struct Digest {
     playbook: Catalogue,
     done_when: Option<DoneWhen>,
     new_process: bool,
+    /// Which log leads,
     election: Election,
-    files: BTreeMap<usize, FileState>,
+    /// and which directory of metric files.
+    files_election: Election,
+    /// The attempt before this pass.
+    attempt_before: u32,
+    files: BTreeMap<(Role, usize), FileState>,
     /// The file of the last block.
-    newest: usize,
+    newest: (Role, usize),
     hits: Vec<Found>,
     completed: Option<Occurrence>,
     begun: bool,
@@ -63,7 +68,10 @@ pub struct Digest {
 /// What a pass keeps of one file.
 #[derive(Debug, Default)]
 struct FileState {
+    role: Role,
     log: PathBuf,
+    /// Rows that are being put together, of a file that is no text.
+    points: Option<Points>,
     /// Where the bytes of the present block stand, and the head of their content.
     path: String,
     head: String,
@@ -102,9 +110,14 @@ impl Digest {
             playbook: options.playbook.clone(),
             done_when: options.done_when.map(DoneWhen::new),
             new_process: options.new_process,
-            election: Election::new(options.lead, &numbers),
+            election: Election::new(options.lead, numbers.lead_idle),
+            files_election: numbers.joint.as_deref().map_or_else(
+                || Election::new(None, false),
+                |joint| Election::new(joint.lead.as_deref(), joint.lead_idle),
+            ),
+            attempt_before: numbers.attempt,
             files: BTreeMap::new(),
-            newest: 0,
+            newest: (Role::Log, 0),
             hits: Vec::new(),
             completed: None,
             begun: false,
@@ -119,7 +132,11 @@ impl Digest {
 
     /// What the pass found.
     pub fn finish(mut self) -> DigestFacts {
-        self.election.close(&mut self.numbers);
+        self.election.close(&mut self.numbers.lead_idle);
+        if let Some(joint) = &mut self.numbers.joint {
+            self.files_election.close(&mut joint.lead_idle);
+            joint.lead.clone_from(&self.files_election.lead);
+        }
         let mut files = std::mem::take(&mut self.files);
         for state in files.values_mut() {
             if let Some((place, text)) = state.unfinished.take() {
@@ -130,7 +147,10 @@ impl Digest {
         }
         let binary = files.values().find(|state| state.rows == 0 && state.sample.is_binary());
         let binary = binary.map(|state| PathBuf::from(&state.path));
-        let last = files.values().find(|state| state.lead).or_else(|| files.get(&self.newest));
+        let last = files
+            .values()
+            .find(|state| state.lead && state.role == Role::Log)
+            .or_else(|| files.get(&self.newest));
         DigestFacts {
             numbers: self.numbers,
             rows: self.rows,
@@ -140,7 +160,7 @@ impl Digest {
                 .filter(|found| self.playbook.tells(found.syndrome()))
                 .map(|found| {
                     let file = found.place.file;
-                    found.finish(files.get(&file))
+                    found.finish(files.get(&(Role::Log, file)))
                 })
                 .collect(),
             completed: self.completed,
@@ -155,50 +175,9 @@ impl Digest {
         }
     }
 
-    #[inline]
-    fn row(&mut self, state: &mut FileState, context: &mut FileContext) {
-        if self.extractor.row().values.get(Metric::Loss).is_some() {
-            self.completed = None;
-            if !state.lead || !self.election.settled {
-                self.elect(state, context);
-            }
-        }
-        let row = self.extractor.row();
-        self.rows += 1;
-        self.rowless = false;
-        state.rows += 1;
-        state.step = row.values.get(Metric::Step).or(state.step);
-        state.time = row.time.or(state.time);
-        // Other ranks print the same numbers again; what they alone can say is that one is not finite.
-        if state.lead || self.election.lead.is_none() {
-            self.numbers.fold(row, &state.head);
-            self.recent.push(row);
-        } else {
-            self.numbers.fold_other(row, &state.log.to_string_lossy(), &state.head);
-        }
-    }
-
-    #[cold]
-    fn elect(&mut self, state: &mut FileState, context: &mut FileContext) {
-        if !self.election.vote(state.lead, state.is_new) {
-            return;
-        }
-        let row = self.extractor.row();
-        let attempt = match self.election.lead.replace(state.log.clone()) {
-            Some(from) => {
-                self.numbers.change_lead(row, &from.to_string_lossy(), &state.log.to_string_lossy())
-            }
-            None => row.attempt.max(self.numbers.attempt),
-        };
-        context.attempt = attempt;
-        self.extractor.set_attempt(attempt);
-        self.files.values_mut().for_each(|other| other.lead = false);
-        state.lead = true;
-    }
-
     /// Another file is the newest: of the one before nothing is kept that grows with the number of
     /// files, but of the lead.
-    fn leave(&mut self, newest: usize) {
+    fn leave(&mut self, newest: (Role, usize)) {
         let before = std::mem::replace(&mut self.newest, newest);
         if before != newest
             && let Some(state) = self.files.get_mut(&before)
@@ -219,10 +198,11 @@ impl Digest {
         block: &Block<'_>,
     ) -> u64 {
         let bytes = block.bytes;
+        let says = source.role == Role::Log;
         let playbook = self.playbook.clone();
         let mut scout = playbook.scout(bytes);
         let mut seam = Seam::default();
-        let may_be_done = self.done_when.as_ref().is_some_and(|done| done.may_match(bytes));
+        let may_be_done = says && self.done_when.as_ref().is_some_and(|done| done.may_match(bytes));
         let tail = block.part == Part::Tail;
         let (mut at, mut line) = (0, block.line);
         let mut judged = usize::try_from(source.judged).unwrap_or(usize::MAX);
@@ -242,13 +222,13 @@ impl Digest {
                 self.unread.take(&bytes[at..end.end], &state.path, line, offset);
             }
             context.tail_counted = tail && (row || counted);
-            let candidate = scout.finds_in(at..end.end, quiet);
+            let candidate = says && scout.finds_in(at..end.end, quiet);
             let (step, attempt) = (state.step, context.attempt);
             let place = || Place { file: source.index, line, offset, step, attempt };
             if candidate || may_be_done || context.traces.is_open() {
                 self.words(state, context, &bytes[at..end.end], judged, place());
             }
-            if row || candidate || quiet {
+            if row || candidate || quiet || !says {
                 seam.close();
             } else if let Some((entry, record, span)) = seam.pass(bytes, at..end.end, scout.saw_a_stem()) {
                 let hit = Hit { syndrome: entry.id, record: &record, span, quote: None };
@@ -301,23 +281,37 @@ impl Digest {
 
 impl Sink for Digest {
     fn block(&mut self, source: &Source<'_>, context: &mut FileContext, block: &Block<'_>) {
-        let mut state = self.files.remove(&source.index).unwrap_or_else(|| {
+        let key = (source.role, source.index);
+        let mut state = self.files.remove(&key).unwrap_or_else(|| {
             context.begin_read();
             if self.new_process {
                 context.begin_attempt();
             }
-            let lead = self.election.lead.as_deref() == Some(source.log);
-            self.election.lead_read |= lead;
+            // Of metric files a directory leads: a writer has several. Each checkpoint has its own copy of
+            // one document.
+            let log = match (source.role, source.format) {
+                (Role::Log, _) => source.log,
+                (Role::Metrics, Format::Document) => source.log.file_name().map_or(source.log, Path::new),
+                (Role::Metrics, _) => source.log.parent().unwrap_or(source.log),
+            };
+            let election = self.election(source.role);
+            let lead = election.lead.as_deref() == Some(log);
+            election.lead_read |= lead;
             let is_new = context.rows == 0;
-            FileState { log: source.log.to_owned(), lead, is_new, ..FileState::default() }
+            FileState { role: source.role, log: log.to_owned(), lead, is_new, ..FileState::default() }
         });
         // Of one log an archive comes first, then the log itself.
         state.path = source.path.to_string_lossy().into_owned();
         source.head.clone_into(&mut state.head);
-        let counts = state.lead || self.election.lead.is_none();
+        let counts = source.role == Role::Log && (state.lead || self.election.lead.is_none());
         self.begun |= counts && block.offset == 0 && (1..context.attempt).contains(&self.numbers.attempt);
-        state.sample.take(block.bytes);
+        let is_text = source.format == Format::Text;
+        if is_text {
+            state.sample.take(block.bytes);
+        }
         let line = match block.part {
+            _ if !is_text => self.points(&mut state, context, source, block),
+            Part::Piece | Part::LastPiece if source.role == Role::Metrics => block.line,
             Part::Whole | Part::Tail => self.records(&mut state, context, source, block),
             Part::Piece | Part::LastPiece => self.piece(&mut state, context, source, block),
         };
@@ -325,18 +319,33 @@ impl Sink for Digest {
         if state.unfinished.is_some() {
             context.traces.tell();
         }
-        state.last.keep(block.bytes, block.offset + block.bytes.len() as u64, line);
-        self.files.insert(source.index, state);
-        self.leave(source.index);
+        if is_text && source.role == Role::Log {
+            state.last.keep(block.bytes, block.offset + block.bytes.len() as u64, line);
+        }
+        self.files.insert(key, state);
+        if source.role == Role::Log {
+            self.leave(key);
+        }
+    }
+
+    fn rest(&mut self, source: &Source<'_>, context: &mut FileContext) {
+        let key = (source.role, source.index);
+        let Some(mut state) = self.files.remove(&key) else { return };
+        if let Some(mut points) = state.points.take() {
+            points.close();
+            self.take_points(&mut state, context, points);
+        }
+        self.files.insert(key, state);
     }
 
     /// A block of records that was still open is a row.
     fn end(&mut self, source: &Source<'_>, context: &mut FileContext) {
-        let Some(mut state) = self.files.remove(&source.index) else { return };
+        let key = (source.role, source.index);
+        let Some(mut state) = self.files.remove(&key) else { return };
         if self.extractor.close(context) {
             self.row(&mut state, context);
         }
-        self.files.insert(source.index, state);
+        self.files.insert(key, state);
     }
 }
 

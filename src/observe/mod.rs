@@ -11,6 +11,7 @@ pub mod guard;
 pub mod launched;
 pub mod log;
 pub mod memory;
+pub mod metric_files;
 pub mod past;
 pub mod probe;
 pub mod process;
@@ -48,6 +49,8 @@ impl<T> Observation<T> {
 pub struct Look {
     /// The run's log files.
     pub log: Observation<log::LogFacts>,
+    /// The run's metric files.
+    pub metric_files: Observation<log::LogFacts>,
     /// What the log's new bytes say: rows and syndromes.
     pub digest: digest::DigestFacts,
     /// The start of the run that trainguard made, where it did.
@@ -75,6 +78,7 @@ impl Look {
     pub fn blind(digest: digest::DigestFacts) -> Self {
         Self {
             log: Observation::Absent,
+            metric_files: Observation::Absent,
             digest,
             launched: None,
             process: Observation::Absent,

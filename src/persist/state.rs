@@ -14,6 +14,7 @@ use crate::error::{Error, Result};
 use crate::judge::attendance::Attendance;
 use crate::judge::{Memory, Phase};
 use crate::observe::log::LogMemory;
+use crate::observe::metric_files::MetricFilesMemory;
 use crate::observe::probe::Stuck;
 use crate::persist::step;
 use crate::persist::store::Store;
@@ -58,6 +59,9 @@ pub struct State {
     /// Where the logs were left.
     #[serde(default)]
     pub logs: LogMemory,
+    /// Where the metric files were left.
+    #[serde(default, skip_serializing_if = "MetricFilesMemory::is_empty")]
+    pub metric_files: MetricFilesMemory,
     /// What the checks remember.
     #[serde(default)]
     pub memory: Memory,
@@ -104,6 +108,7 @@ impl State {
             phase: Phase::default(),
             watch: None,
             logs: LogMemory::default(),
+            metric_files: MetricFilesMemory::default(),
             memory: Memory::default(),
             consult: consult::Memory::default(),
             ledger: Ledger::default(),

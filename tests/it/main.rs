@@ -26,6 +26,7 @@ mod history;
 mod judge;
 mod launch;
 mod lifecycle;
+mod metric_files;
 mod metrics;
 mod misbehave;
 mod mistakes;

@@ -1,7 +1,8 @@
 //! The table for people: columns as wide as the first rows need, and a last line that says what was
 //! understood.
 
-use super::{Rows, Stop, shown};
+use super::rows::Rows;
+use super::{Stop, shown};
 use crate::metrics::{Metric, Row};
 use std::fmt::Write as _;
 use std::io::Write;
@@ -59,14 +60,14 @@ pub(super) fn print(rows: &mut Rows, out: &mut impl Write) -> Result<(), Stop> {
 
 /// What was understood: which name is the loss, where a row stands, and what carried nothing.
 fn understood(rows: &Rows, count: u64, attempt: u32, out: &mut impl Write) -> Result<(), Stop> {
-    let loss = match rows.context.loss_name.as_str() {
+    let loss = match rows.seen.context.loss_name.as_str() {
         "" => "no training loss found".to_owned(),
         name => format!("the loss is '{name}'"),
     };
-    let place = rows.context.counted_by();
+    let place = rows.seen.context.counted_by();
     let attempts = if attempt > 1 { format!(", {attempt} attempts") } else { String::new() };
-    let hidden = if rows.found > count { format!(" of {}", rows.found) } else { String::new() };
-    let rest = rows.records.saturating_sub(rows.found);
+    let hidden = if rows.seen.count > count { format!(" of {}", rows.seen.count) } else { String::new() };
+    let rest = rows.seen.records.saturating_sub(rows.seen.count);
     let rest = if rest == 1 { "1 record".to_owned() } else { format!("{rest} records") };
     writeln!(out, "{count}{hidden} rows{attempts}; {loss}; {place}; {rest} carried no numbers of training")
         .map_err(Stop::Write)

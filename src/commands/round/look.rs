@@ -3,7 +3,7 @@
 use super::{Held, Round};
 use crate::cli::Common;
 use crate::commands::launched;
-use crate::config::{self, Config};
+use crate::config::{self, Config, MetricFiles};
 use crate::error::chain;
 use crate::judge;
 use crate::observe::digest::{Digest, Options};
@@ -42,9 +42,14 @@ pub(super) fn questions(held: &Held<'_>, config: &Config, keeps: bool) -> Vec<Qu
     let run = held.run;
     let known = held.state.memory.process.identity.as_ref();
     let mut questions = Vec::new();
-    if let Some(log) = &run.log {
-        questions.push(Question::log(log));
-        questions.push(Question::disk(&config::log_directory(log), Purpose::Log));
+    let metrics = match &run.metrics {
+        Some(MetricFiles::At(path)) => Some(path),
+        Some(MetricFiles::Auto) | None => None,
+    };
+    questions.extend(run.log.as_deref().map(Question::log));
+    questions.extend(metrics.map(|path| Question::log(path)));
+    if let Some(path) = run.log.as_ref().or(metrics) {
+        questions.push(Question::disk(&config::log_directory(path), Purpose::Log));
     }
     questions.extend(run.process.as_ref().map(|spec| Question::process(spec, known)));
     questions.push(Question::memory(run.process.as_ref(), known));
@@ -95,11 +100,11 @@ pub(super) fn look(
     let mut look = Look::blind(Digest::new(held.state.memory.numbers.clone(), Options::default()).finish());
     look.gpus = gpus(answers);
     look.guard = guard;
-    let mut log_answers = Observation::Absent;
+    let mut log_answers = Vec::new();
     let mut quotas = Observation::Absent;
     for answer in answers.answers.get(held.asked.clone()).unwrap_or_default() {
         match answer.clone() {
-            Answer::Log(observation) => log_answers = observation,
+            Answer::Log(observation) => log_answers.push(observation),
             Answer::Disk(observation) => look.disks.push(observation),
             Answer::Checkpoints(observation) => look.checkpoints = observation,
             Answer::Process(observation) => look.process = observation,
@@ -118,18 +123,21 @@ pub(super) fn look(
     look.stuck = answers.stuck.iter().filter(|stuck| held.asks(&stuck.what)).cloned().collect();
     held.state.stuck.clone_from(&look.stuck);
     let note = past(held, round, &mut look);
-    let Some(path) = &run.log else {
-        return Looked { look, mode: ANY_MODE, note };
+    // In the order of the questions. Whatever asks for a file here would hang as its probe does.
+    let mut failures = log_answers.into_iter().map(|answer| match answer {
+        Observation::Failed { why } => Some(why),
+        Observation::Known(()) | Observation::Absent => None,
+    });
+    let log_failure = run.log.as_ref().and_then(|_| failures.next().flatten());
+    let metrics_failure = failures.next().flatten();
+    read(held, round, &mut look, runs_left, (log_failure.as_deref(), metrics_failure.as_deref()));
+    let files = look.metric_files.known().map_or(ANY_MODE, |facts| mode(Path::new(""), Some(facts)));
+    let log = match &run.log {
+        Some(_) if log_failure.is_some() => OWN_MODE,
+        Some(path) => mode(path, look.log.known()),
+        None => ANY_MODE,
     };
-    match log_answers {
-        // Whatever asks for the log here would hang as its probe does.
-        Observation::Failed { why } => {
-            look.log = Observation::Failed { why };
-            return Looked { look, mode: OWN_MODE, note };
-        }
-        Observation::Known(()) | Observation::Absent => read(held, path, round, &mut look, runs_left),
-    }
-    let mode = mode(path, look.log.known());
+    let mode = log & files;
     Looked { look, mode, note }
 }
 
@@ -144,11 +152,22 @@ fn past(held: &Held<'_>, round: &Round<'_>, look: &mut Look) -> Option<String> {
     None
 }
 
-fn read(held: &mut Held<'_>, path: &Path, round: &Round<'_>, look: &mut Look, runs_left: usize) {
+/// Reads the metric files and then the log: of one step a file's value counts.
+fn read(
+    held: &mut Held<'_>,
+    round: &Round<'_>,
+    look: &mut Look,
+    runs_left: usize,
+    (log_failure, metrics_failure): (Option<&str>, Option<&str>),
+) {
+    let run = held.run;
+    if run.log.is_none() && run.metrics.is_none() {
+        return;
+    }
     let memory = &held.state.memory;
     let process = look.process.known();
     let options = Options {
-        done_when: held.run.done_when.as_deref(),
+        done_when: run.done_when.as_deref(),
         new_process: process.is_some_and(|facts| is_another(facts, held)),
         lead: memory.words.lead.as_deref(),
         aliases: Some(&round.config.aliases),
@@ -162,9 +181,30 @@ fn read(held: &mut Held<'_>, path: &Path, round: &Round<'_>, look: &mut Look, ru
         process_gone: process.is_some_and(ProcessFacts::has_ended),
         now: round.clock.wall(),
     };
-    look.log = log::read(path, &mut held.state.logs, &mut digest, &limits);
+    let failed = |why: &str| Observation::Failed { why: why.to_owned() };
+    let (log, state) = (run.log.as_deref(), &mut held.state);
+    if let Some(files) = &run.metrics {
+        let memory = &mut state.metric_files;
+        look.metric_files =
+            metrics_failure.map_or_else(|| memory.read(files, log, &mut digest, &limits), failed);
+    }
+    if let Some(log) = log {
+        look.log = log_failure.map_or_else(|| log::read(log, &mut state.logs, &mut digest, &limits), failed);
+    }
     look.digest = digest.finish();
-    look.log.known().into_iter().for_each(|facts| look.digest.forget_gone(facts));
+    // What is asked of a log (does it grow, is all of it read) is asked of the metric files where there is none.
+    match (&mut look.log, &look.metric_files) {
+        (Observation::Known(log), Observation::Known(files)) => {
+            log.modified = log.modified.max(files.modified);
+        }
+        (log, files) if run.log.is_none() => *log = files.clone(),
+        _ => {}
+    }
+    let facts: Vec<&LogFacts> =
+        [&look.log, &look.metric_files].into_iter().filter_map(Observation::known).collect();
+    if !facts.is_empty() {
+        look.digest.forget_gone(&facts);
+    }
 }
 
 /// When this run's reading ends: the time for reading that is left is shared among the runs that

@@ -1,5 +1,6 @@
 //! The verdict of one run, as the report and the health file tell it.
 
+use crate::config::{MetricFiles, Run};
 use crate::decide::Decision;
 use crate::deliver::health::stamp;
 use crate::deliver::note::{self, Beside};
@@ -43,7 +44,7 @@ pub(super) fn report(context: &Context<'_>, state: &State, decision: &Decision) 
         metrics: numbers.latest.iter().map(|(metric, value)| (metric.name(), Number(value))).collect(),
         best_loss: numbers.best.as_ref().map(|best| Best { value: Number(best.loss), step: best.step }),
         loss_trend: trend(numbers),
-        log: context.run.log.as_ref().map(|path| log(context, &path.to_string_lossy())),
+        log: source(context.run).map(|path| log(context, &path)),
         checkpoint: checkpoint(context, state),
         disks: disks(context),
         memory: memory(context),
@@ -69,6 +70,16 @@ pub(super) fn report(context: &Context<'_>, state: &State, decision: &Decision) 
     report.monitor_tags = note::tags(&report, &beside);
     report.monitoring = Some(monitoring);
     report
+}
+
+/// What the run's numbers are read from: its log, or its metric files where it has none.
+fn source(run: &Run) -> Option<String> {
+    let path = match (&run.log, &run.metrics) {
+        (Some(log), _) => log,
+        (None, Some(MetricFiles::At(files))) => files,
+        (None, Some(MetricFiles::Auto) | None) => return None,
+    };
+    Some(path.to_string_lossy().into_owned())
 }
 
 fn log(context: &Context<'_>, path: &str) -> LogReport {

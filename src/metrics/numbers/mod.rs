@@ -8,6 +8,7 @@ pub mod episode;
 pub mod evaluations;
 mod extent;
 pub mod gradient;
+pub mod joint;
 mod json;
 pub mod losses;
 pub(crate) mod noise;
@@ -27,6 +28,7 @@ use curve::{Curve, HUGE};
 use episode::Place;
 use evaluations::Evaluations;
 use gradient::Gradient;
+use joint::Joint;
 use losses::Losses;
 use nonfinite::{Bad, NonFinite, Spot};
 use pace::Pace;
@@ -89,6 +91,9 @@ pub struct Numbers {
     /// was to lead: the next loss elects.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub lead_idle: bool,
+    /// What metric files told; `None` where the run has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub joint: Option<Box<Joint>>,
     /// The loss over the steps.
     pub curve: Curve,
     /// Intervals between rows by the log's own times.

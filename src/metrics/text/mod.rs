@@ -19,6 +19,7 @@ pub mod records;
 mod resolve;
 mod shape;
 mod stems;
+mod taken;
 pub(crate) mod time;
 pub(crate) mod trace;
 #[cfg(test)]
@@ -70,7 +71,7 @@ const CREDIT: u32 = 64;
 
 /// Sets a value, unless it is of a kind that is never not finite: `step_avg:nanms`.
 #[inline]
-fn assign(values: &mut Values, metric: Metric, value: f64) {
+pub(in crate::metrics) fn assign(values: &mut Values, metric: Metric, value: f64) {
     let value = match metric {
         Metric::ValAccuracy | Metric::TrainAccuracy | Metric::SuccessRate
             if value > 1.0 && value <= 100.0 =>
@@ -342,6 +343,9 @@ impl Extractor {
     #[inline]
     fn finish(&mut self, context: &mut FileContext) -> bool {
         if !self.is_row() || context.sums_up(&self.row.values) && !self.without_loss(context) {
+            return false;
+        }
+        if context.repeats(&self.row.values) {
             return false;
         }
         // A generator's loss follows its opponent's, as a policy's does its own: neither need fall.

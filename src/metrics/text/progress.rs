@@ -1,10 +1,13 @@
 //! Which attempt a row belongs to, and its step counted through epochs: what one file remembers.
 
+mod again;
+
 use super::block::Block;
 use super::columns::Columns;
 use super::trace::Traces;
 use crate::metrics::names;
 use crate::metrics::{Metric, Row, Values};
+use again::Reached;
 use serde::{Deserialize, Serialize};
 
 /// What reading one file remembers from one patrol to the next. At most some 300 bytes as JSON,
@@ -60,6 +63,19 @@ pub struct FileContext {
     /// Python tracebacks that are not over yet.
     #[serde(skip_serializing_if = "Traces::is_idle")]
     pub(crate) traces: Traces,
+    /// How far a file that may be written anew was read; `None` for a log.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reached: Option<Reached>,
+    /// It was written anew: what is to be passed over.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    again: Option<Reached>,
+    /// Its steps fall back only where a file begins: one writer's numbers of several kinds may count
+    /// several things.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    one_attempt: bool,
+    /// One writer wrote this file, from its first row to its last.
+    #[serde(skip)]
+    one_writer: bool,
 }
 
 impl Default for FileContext {
@@ -82,6 +98,10 @@ impl Default for FileContext {
             block: None,
             heading: None,
             traces: Traces::default(),
+            reached: None,
+            again: None,
+            one_attempt: false,
+            one_writer: false,
         }
     }
 }
@@ -163,7 +183,7 @@ impl FileContext {
     }
 
     /// Whether a loss of this rank and name is the file's; it is elected where it is surer.
-    pub(super) fn takes_loss(&mut self, rank: u8, name: &[u8]) -> bool {
+    pub(in crate::metrics) fn takes_loss(&mut self, rank: u8, name: &[u8]) -> bool {
         let (elected, established) = self.election();
         if !established && rank < elected {
             self.elect(rank, name);
@@ -272,7 +292,10 @@ impl FileContext {
         // Validation lines and timers may count something else; only the loss's own rows are steps.
         let has_loss = values.get(Metric::Loss).is_some();
         self.loss_rows = (self.loss_rows + u8::from(has_loss)).min(ESTABLISHED);
-        let counts = has_loss || self.loss_rank == u8::MAX;
+        let falls = |step| self.track.last.is_some_and(|last| step < last);
+        let aside = self.one_attempt && values.get(Metric::Step).is_some_and(falls);
+        let counts = (has_loss || self.loss_rank == u8::MAX) && !aside;
+        self.one_attempt |= counts && self.one_writer;
         if let Some(step) = values.get(Metric::Step).filter(|step| step.abs() < EXACT) {
             let course = if recalled {
                 Course::Back

@@ -3,7 +3,6 @@
 //! The first that has a loss, for ranks print the same numbers again. It stays, until it falls
 //! silent while others go on: a restart may write to a file of its own (`slurm-*.out`).
 
-use crate::metrics::numbers::Numbers;
 use std::path::{Path, PathBuf};
 
 /// The election of one pass.
@@ -25,14 +24,14 @@ pub(super) struct Election {
 }
 
 impl Election {
-    pub(super) fn new(lead: Option<&Path>, numbers: &Numbers) -> Self {
+    pub(super) fn new(lead: Option<&Path>, idle: bool) -> Self {
         Self {
             lead: lead.map(PathBuf::from),
             lead_read: false,
             settled: false,
             first: lead.is_none(),
             rivals: false,
-            vacant: lead.is_none() || numbers.lead_idle,
+            vacant: lead.is_none() || idle,
         }
     }
 
@@ -45,12 +44,12 @@ impl Election {
         wins
     }
 
-    /// What the next pass has to know.
-    pub(super) fn close(&self, numbers: &mut Numbers) {
+    /// What the next pass has to know: whether the lead fell silent.
+    pub(super) fn close(&self, idle: &mut bool) {
         if self.settled {
-            numbers.lead_idle = self.first && self.rivals;
+            *idle = self.first && self.rivals;
         } else if self.rivals {
-            numbers.lead_idle = true;
+            *idle = true;
         }
     }
 }

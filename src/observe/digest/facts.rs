@@ -47,15 +47,13 @@ pub struct DigestFacts {
 impl DigestFacts {
     /// Forgets what is wrong in log files that are gone: nobody can mend them, and they will never
     /// be well. Where something was left unread nothing is known to be gone.
-    pub fn forget_gone(&mut self, log: &LogFacts) {
-        if log.backlog_bytes > 0 {
+    pub fn forget_gone(&mut self, facts: &[&LogFacts]) {
+        if facts.iter().any(|facts| facts.backlog_bytes > 0) {
             return;
         }
-        let files = log.files.iter().map(|file| &file.path);
-        let there: HashSet<_> = files
-            .chain(log.unreadable.iter().map(|(path, _)| path))
-            .map(|path| path.to_string_lossy())
-            .collect();
+        let files = facts.iter().flat_map(|facts| facts.files.iter().map(|file| &file.path));
+        let unreadable = facts.iter().flat_map(|facts| facts.unreadable.iter().map(|(path, _)| path));
+        let there: HashSet<_> = files.chain(unreadable).map(|path| path.to_string_lossy()).collect();
         self.numbers.others.retain(|file, _| there.contains(file.as_str()));
     }
 }

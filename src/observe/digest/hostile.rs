@@ -13,7 +13,7 @@ fn read(bytes: &[u8], buffer: usize) -> DigestFacts {
     let mut digest = Digest::new(Numbers::default(), Options::default());
     let mut context = FileContext::default();
     let path = Path::new("train.log");
-    let source = Source { index: 0, log: path, path, head: "head", judged: 0 };
+    let source = Source { head: "head", ..Source::of(path) };
     let (mut at, mut line, mut inside) = (0, 1, false);
     while at < bytes.len() {
         let rest = &bytes[at..bytes.len().min(at + buffer)];
@@ -24,7 +24,7 @@ fn read(bytes: &[u8], buffer: usize) -> DigestFacts {
             _ => (rest.len(), Part::Piece),
         };
         inside = part == Part::Piece;
-        let block = Block { bytes: &rest[..length], offset: at as u64, line, part };
+        let block = Block { bytes: &rest[..length], offset: at as u64, line, part, ends: &[] };
         digest.block(&source, &mut context, &block);
         line += memchr::memchr_iter(b'\n', &rest[..length]).count() as u64;
         at += length;
@@ -121,14 +121,14 @@ fn read_one_record(piece: &[u8], length: usize) -> Digest {
     let mut digest = Digest::new(Numbers::default(), Options::default());
     let mut context = FileContext::default();
     let path = Path::new("train.log");
-    let source = Source { index: 0, log: path, path, head: "head", judged: 0 };
+    let source = Source { head: "head", ..Source::of(path) };
     let buffer = piece.repeat(BUFFER / piece.len());
     let blocks = length / buffer.len();
     for block in 0..=blocks {
         let part = if block < blocks { Part::Piece } else { Part::LastPiece };
         let bytes = if block < blocks { &buffer[..] } else { b"\n" };
         let offset = (block * buffer.len()) as u64;
-        digest.block(&source, &mut context, &Block { bytes, offset, line: 1, part });
+        digest.block(&source, &mut context, &Block { bytes, offset, line: 1, part, ends: &[] });
         let held = digest.files.values().map(|state| state.carry.capacity()).sum::<usize>();
         assert!(held <= CARRY, "{held} bytes of {piece:?} are held");
     }

@@ -17,8 +17,8 @@ impl Log {
 
     fn block(&mut self, digest: &mut Digest, text: &str, part: Part, judged: u64) {
         let path = Path::new(self.path);
-        let source = Source { index: self.index, log: path, path, head: "head", judged };
-        let block = Block { bytes: text.as_bytes(), offset: self.offset, line: self.line, part };
+        let source = Source { index: self.index, head: "head", judged, ..Source::of(path) };
+        let block = Block { bytes: text.as_bytes(), offset: self.offset, line: self.line, part, ends: &[] };
         digest.block(&source, &mut self.context, &block);
         if part != Part::Tail {
             self.offset += text.len() as u64;

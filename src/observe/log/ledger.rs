@@ -71,6 +71,10 @@ impl Ledger {
         self.facts.gaps.push(Gap { path: path.to_owned(), why });
     }
 
+    pub(super) fn damage(&mut self, log: &Path, path: &Path, damage: (u64, u64)) {
+        self.facts.gaps.push(Gap::damage(log, path, damage));
+    }
+
     pub(super) fn backlog(&mut self, bytes: u64) {
         self.facts.backlog_bytes += bytes;
     }

@@ -25,12 +25,17 @@ pub(super) struct Members {
 
 /// Finds the members. An error is for people.
 pub(super) fn find(pattern: &Path) -> Result<Members, String> {
+    if is_compressed(pattern) && pattern.exists() {
+        return Err(format!("{} is a compressed archive, not a log", pattern.display()));
+    }
+    find_any(pattern)
+}
+
+/// The same, and a path that names a compressed file is one.
+pub(super) fn find_any(pattern: &Path) -> Result<Members, String> {
     let member = |path: PathBuf| Member { key: key(&path), path };
     let Some(text) = pattern.to_str().filter(|text| text.contains(['*', '?', '[']) && !pattern.exists())
     else {
-        if is_compressed(pattern) {
-            return Err(format!("{} is a compressed archive, not a log", pattern.display()));
-        }
         return Ok(Members {
             files: vec![member(pattern.to_owned())],
             globbed: false,

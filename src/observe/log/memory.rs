@@ -6,6 +6,7 @@
 
 use super::open::{Opened, Stat, read_up_to};
 use super::stream::Position;
+use crate::metrics::file::Format;
 use crate::metrics::text::FileContext;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -77,6 +78,12 @@ pub(super) struct FileMemory {
     /// The offset is inside a record that is longer than the buffer.
     #[serde(skip_serializing_if = "is_default")]
     pub inside: bool,
+    /// Bytes behind the offset that belong to a record that is too long to be held.
+    #[serde(skip_serializing_if = "is_default")]
+    pub skip: u64,
+    /// How it is written.
+    #[serde(skip_serializing_if = "is_default")]
+    pub format: Format,
     /// The log that held it is gone and no neighbour holds it: since when.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub missing_since: Option<DateTime<Utc>>,
@@ -191,9 +198,12 @@ impl FileMemory {
             lines: self.lines,
             judged: if same_tail { self.judged } else { 0 },
             inside: self.inside,
+            skip: self.skip,
+            format: self.format,
             known: true,
             unchanged: same_tail && stat.size == self.stat.size,
             head,
+            head_print: String::new(),
             recent: marker,
             context: self.context.clone(),
         })

@@ -19,10 +19,12 @@ mod search;
 mod stream;
 #[cfg(test)]
 mod tests;
+mod writers;
 
 pub use memory::{LogMemory, MAX_FILES};
 pub use playback::{Playback, Stretch};
 
+use crate::metrics::file::Format;
 use crate::metrics::text::FileContext;
 use crate::observe::Observation;
 use chrono::{DateTime, Utc};
@@ -53,9 +55,33 @@ pub fn read(
     limits: &Limits,
 ) -> Observation<LogFacts> {
     match members::find(pattern) {
-        Ok(members) => patrol::run(&members, memory, sink, limits),
+        Ok(members) => patrol::run(&members, Role::Log, memory, sink, limits),
         Err(why) => Observation::Failed { why },
     }
+}
+
+/// Reads what is new in a run's metric files, by the same rules but one: such a file may be written
+/// anew as a whole, and has no archives. What was counted of it counts once.
+pub fn read_metric_files(
+    pattern: &Path,
+    memory: &mut LogMemory,
+    sink: &mut dyn Sink,
+    limits: &Limits,
+) -> Observation<LogFacts> {
+    match members::find(pattern) {
+        Ok(members) => patrol::run(&members, Role::Metrics, memory, sink, limits),
+        Err(why) => Observation::Failed { why },
+    }
+}
+
+/// What a file is to its run.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Role {
+    /// What the training said: words and rows.
+    #[default]
+    Log,
+    /// Rows alone, in a file that the training writes besides.
+    Metrics,
 }
 
 /// A stretch of a log: whole records, or a piece of one that is longer than the buffer.
@@ -69,6 +95,20 @@ pub struct Block<'a> {
     pub line: u64,
     /// Whether these are whole records.
     pub part: Part,
+    /// Where the records end, in these bytes, of a file that is no text.
+    pub ends: &'a [usize],
+}
+
+impl<'a> Block<'a> {
+    /// The records of a file that is no text: bytes, number and offset of each.
+    pub fn records(&self) -> impl Iterator<Item = (&'a [u8], u64, u64)> + use<'a> {
+        let Self { bytes, offset, line, ends, .. } = *self;
+        let begins = std::iter::once(0).chain(ends.iter().copied());
+        let records = begins.zip(ends).zip(line..);
+        records.map(move |((begin, end), line)| {
+            (bytes.get(begin..*end).unwrap_or_default(), line, offset + begin as u64)
+        })
+    }
 }
 
 /// Whether a block holds whole records.
@@ -103,12 +143,26 @@ pub struct Source<'a> {
     /// How many bytes from the block's start on were judged before, as an unfinished tail or as the
     /// end of a piece (0: none). Hits that end within them, and rows of that record, were counted.
     pub judged: u64,
+    /// What the file is to its run.
+    pub role: Role,
+    /// How it is written. Of all but text the line is the record's number.
+    pub format: Format,
+}
+
+impl<'a> Source<'a> {
+    /// The only log of a run, with no head yet.
+    pub fn of(path: &'a Path) -> Self {
+        Self { index: 0, log: path, path, head: "", judged: 0, role: Role::Log, format: Format::Text }
+    }
 }
 
 /// Whoever takes the blocks.
 pub trait Sink {
     /// Takes the next block of a file. `context` is the file's own memory between blocks and patrols.
     fn block(&mut self, source: &Source<'_>, context: &mut FileContext, block: &Block<'_>);
+
+    /// The new bytes of a file end here, for this read.
+    fn rest(&mut self, _source: &Source<'_>, _context: &mut FileContext) {}
 
     /// A file is complete: nothing will follow its last block.
     fn end(&mut self, _source: &Source<'_>, _context: &mut FileContext) {}
@@ -146,6 +200,17 @@ pub struct FileFacts {
     pub lines: u64,
     /// Bytes read by this patrol.
     pub bytes_read: u64,
+}
+
+impl Gap {
+    /// Bytes of a log, where they stand and how many they are, that hold no record.
+    fn damage(log: &Path, path: &Path, (at, length): (u64, u64)) -> Self {
+        let file = path.display();
+        let why = format!(
+            "{length} bytes at byte {at} of {file} are damaged (a checksum or a length does not fit); they were passed over"
+        );
+        Self { path: log.to_owned(), why }
+    }
 }
 
 /// Lines that are lost to the patrol.

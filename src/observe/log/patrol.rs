@@ -5,10 +5,12 @@ use super::ledger::Ledger;
 use super::members::{Member, Members};
 use super::memory::{FileMemory, LogMemory, reopenable};
 use super::neighbours::Listed;
-use super::open::{Opened, Stat, open};
+use super::open::{Opened, Stat, open, read_up_to};
 use super::reading::Bytes;
 use super::stream::{Position, Pump};
-use super::{Limits, LogFacts, Sink};
+use super::writers::Writers;
+use super::{Limits, LogFacts, Role, Sink};
+use crate::metrics::file::{Format, SNIFF};
 use crate::metrics::text::FileContext;
 use crate::observe::Observation;
 use chrono::Duration;
@@ -22,6 +24,7 @@ const REMEMBER_MISSING: Duration = Duration::days(7);
 /// The patrol in progress.
 pub(super) struct Patrol<'a> {
     pub limits: &'a Limits,
+    pub role: Role,
     pub pump: Pump<'a>,
     pub ledger: Ledger,
     pub members: &'a Members,
@@ -40,6 +43,8 @@ pub(super) struct Patrol<'a> {
     pub indices: HashMap<String, usize>,
     /// Logs of which earlier patrols read something.
     pub logs: HashSet<String>,
+    /// Metric files that others may go on from.
+    pub writers: Writers,
     by_key: HashMap<&'a str, &'a Member>,
     inodes: HashSet<(u64, u64)>,
 }
@@ -47,6 +52,7 @@ pub(super) struct Patrol<'a> {
 /// Reads all that is new. See [`super::read`].
 pub(super) fn run(
     members: &Members,
+    role: Role,
     memory: &mut LogMemory,
     sink: &mut dyn Sink,
     limits: &Limits,
@@ -63,7 +69,7 @@ pub(super) fn run(
     }
     let mut entries = memory.files.clone();
     entries.sort_by(|a, b| (&a.path, a.at.is_none()).cmp(&(&b.path, b.at.is_none())));
-    let mut patrol = Patrol::new(members, sink, limits, &entries);
+    let mut patrol = Patrol::new(members, role, sink, limits, &entries);
 
     let mut moved = Vec::new();
     for entry in entries {
@@ -75,7 +81,9 @@ pub(super) fn run(
     }
     let mut settled = Vec::new();
     for entry in moved {
-        if entry.at.is_some() {
+        if role == Role::Metrics {
+            patrol.lost(entry, &[]);
+        } else if entry.at.is_some() {
             patrol.search_archive(entry);
         } else {
             settled.extend(patrol.search(entry));
@@ -93,7 +101,13 @@ pub(super) fn run(
 }
 
 impl<'a> Patrol<'a> {
-    fn new(members: &'a Members, sink: &'a mut dyn Sink, limits: &'a Limits, entries: &[FileMemory]) -> Self {
+    fn new(
+        members: &'a Members,
+        role: Role,
+        sink: &'a mut dyn Sink,
+        limits: &'a Limits,
+        entries: &[FileMemory],
+    ) -> Self {
         let mut keys: Vec<&String> =
             members.files.iter().map(|m| &m.key).chain(entries.iter().map(|e| &e.path)).collect();
         keys.sort();
@@ -101,6 +115,8 @@ impl<'a> Patrol<'a> {
         let first_look = entries.is_empty();
         Self {
             limits,
+            role,
+            writers: Writers::of(entries),
             pump: Pump::new(sink, limits.deadline),
             ledger: Ledger::new(members, first_look),
             members,
@@ -161,6 +177,9 @@ impl<'a> Patrol<'a> {
                 return None;
             }
         };
+        if self.role == Role::Metrics {
+            return self.follow_metrics(entry, member, opened);
+        }
         match entry.find_in(&opened) {
             Ok(Some(position)) if !self.stands_elsewhere(&entry, member, &opened) => {
                 self.claim(&member.path, &opened.stat);
@@ -188,6 +207,47 @@ impl<'a> Patrol<'a> {
     pub(super) fn claim(&mut self, path: &Path, stat: &Stat) {
         self.claimed.insert(path.to_owned());
         self.inodes.insert((stat.dev, stat.inode));
+    }
+
+    /// Reads on in a metric file, or what is new in one that was written anew.
+    fn follow_metrics(
+        &mut self,
+        mut entry: FileMemory,
+        member: &Member,
+        opened: Opened,
+    ) -> Option<FileMemory> {
+        let position = match entry.find_in(&opened) {
+            Ok(Some(position)) => position,
+            Ok(None) => match self.format_of(&member.path, &opened) {
+                Ok(format) => {
+                    entry.tail = (0, 0);
+                    Position { format, context: entry.context.read_again(), ..Position::default() }
+                }
+                Err(why) => {
+                    self.cannot_read(member, entry, &io::Error::other(why));
+                    return None;
+                }
+            },
+            Err(e) => {
+                self.cannot_read(member, entry, &e);
+                return None;
+            }
+        };
+        self.claim(&member.path, &opened.stat);
+        let (entry, _) = self.read_on(Bytes::Plain(opened), &member.path, position, entry, false);
+        self.writers.keep(&member.path, &entry);
+        self.ledger.keep(entry);
+        None
+    }
+
+    /// How a metric file is written. A log is text whatever it looks like.
+    fn format_of(&self, path: &Path, opened: &Opened) -> Result<Format, String> {
+        if self.role == Role::Log {
+            return Ok(Format::Text);
+        }
+        let mut head = vec![0; SNIFF];
+        let length = read_up_to(&opened.file, &mut head, 0).map_err(|e| e.to_string())?;
+        Format::detect(&head[..length], path).map_err(|what| format!("it is {what}"))
     }
 
     /// Reads a file from its first byte on.
@@ -221,10 +281,20 @@ impl<'a> Patrol<'a> {
             None
         };
         let entry = FileMemory { path: member.key.clone(), real, ..FileMemory::default() };
-        let position =
-            Position { context: self.carried.remove(&member.key).unwrap_or_default(), ..Position::default() };
+        let format = match self.format_of(&member.path, &opened) {
+            Ok(format) => format,
+            Err(why) => return self.ledger.unreadable(&member.path, &why),
+        };
+        let context = match self.role {
+            Role::Log => self.carried.remove(&member.key).unwrap_or_default(),
+            Role::Metrics => self.writers.next(&member.path, format),
+        };
+        let position = Position { format, context, ..Position::default() };
         self.claim(&member.path, &opened.stat);
         let (entry, _) = self.read_on(Bytes::Plain(opened), &member.path, position, entry, false);
+        if self.role == Role::Metrics {
+            self.writers.keep(&member.path, &entry);
+        }
         self.ledger.keep(entry);
     }
 
@@ -232,6 +302,14 @@ impl<'a> Patrol<'a> {
     /// itself gone a memory of it for some days. Says whether there is a log to go on with.
     pub(super) fn lost(&mut self, mut entry: FileMemory, reasons: &[String]) -> bool {
         let present = self.member(&entry.path).is_some();
+        if self.role == Role::Metrics {
+            // A checkpoint that was cleared away took its file along: what it said is counted.
+            let since = *entry.missing_since.get_or_insert(self.limits.now);
+            if self.limits.now.signed_duration_since(since) < REMEMBER_MISSING {
+                self.ledger.keep(entry);
+            }
+            return false;
+        }
         self.carried.insert(entry.path.clone(), entry.context.replaced(!reasons.is_empty()));
         if !entry.empty() && entry.missing_since.is_none() {
             let because = if present { "its content is another one" } else { "it is gone" };

@@ -1,5 +1,6 @@
 //! Reading one content from where it was left.
 
+use super::Role;
 use super::gzip;
 use super::memory::{FileMemory, reopenable};
 use super::open::{Opened, Span, Stat};
@@ -52,7 +53,11 @@ impl Patrol<'_> {
     ) -> (FileMemory, bool) {
         let stat = bytes.opened().stat;
         let log = &self.path_of(&entry.path);
-        let place = Place { index: self.indices.get(&entry.path).copied().unwrap_or_default(), log, path };
+        let index = self.indices.get(&entry.path).copied().unwrap_or_default();
+        let place = Place { index, log, path, role: self.role };
+        if self.role == Role::Metrics {
+            position.context.counts_rows();
+        }
         let before = self.pump.bytes;
         let judge = closed
             || self.limits.last_look
@@ -99,7 +104,9 @@ impl Patrol<'_> {
                     failed = self.pump.bytes == before;
                 }
             }
+            self.tell_damage(log, path);
             if !failed {
+                self.pump.rest(place, &mut position);
                 position.store(&mut entry, stat, self.pump.tail(tail));
             }
         }
@@ -117,6 +124,12 @@ impl Patrol<'_> {
         self.ledger.report(log, &entry, stat.size, self.pump.bytes - before);
         self.carried.insert(entry.path.clone(), entry.context.clone());
         (entry, finished)
+    }
+
+    fn tell_damage(&mut self, log: &Path, path: &Path) {
+        for damage in std::mem::take(&mut self.pump.damage) {
+            self.ledger.damage(log, path, damage);
+        }
     }
 
     fn is_quiet(&self, stat: &Stat) -> bool {

@@ -8,7 +8,8 @@
 
 use super::memory::{FileMemory, HEAD, MARKER, print_of};
 use super::open::Stat;
-use super::{Block, Part, Sink, Source};
+use super::{Block, Part, Role, Sink, Source};
+use crate::metrics::file::{Cut, Format, RECORD_MAX};
 use crate::metrics::text::{FileContext, records};
 use memchr::memchr_iter;
 use std::io::{self, Read};
@@ -18,6 +19,8 @@ use std::time::{Duration, Instant};
 
 /// Bytes read at once. It stays in the second-level cache, so that a sink finds its block there.
 pub(super) const BUFFER: usize = 256 * 1024;
+/// Longest record with its frame that is held, bytes.
+const LONGEST: usize = RECORD_MAX + BUFFER;
 /// Bytes of an over-long record that are delivered again to the next patrol: more than any
 /// pattern is long.
 const OVERLAP: usize = 4096;
@@ -39,6 +42,10 @@ pub(super) struct Position {
     pub judged: u64,
     /// The offset is inside an over-long record.
     pub inside: bool,
+    /// Bytes at the offset that belong to a record that is too long to be held.
+    pub skip: u64,
+    /// How the content is written.
+    pub format: Format,
     /// An earlier patrol came this far.
     pub known: bool,
     /// The file is as the previous patrol left it.
@@ -47,15 +54,28 @@ pub(super) struct Position {
     pub head: Vec<u8>,
     /// The bytes before the offset.
     pub recent: Vec<u8>,
+    /// The hash of the head, as the sink is told it.
+    pub head_print: String,
     /// The sink's own memory.
     pub context: FileContext,
 }
 
 impl Position {
     fn remember(&mut self, bytes: &[u8]) {
-        const KEEP: usize = MARKER + OVERLAP;
+        self.remember_head(bytes);
+        self.remember_recent(bytes);
+    }
+
+    fn remember_head(&mut self, bytes: &[u8]) {
         let missing = HEAD.saturating_sub(self.head.len()).min(bytes.len());
         self.head.extend_from_slice(&bytes[..missing]);
+        if missing > 0 || self.head_print.is_empty() {
+            self.head_print = format!("{:016x}", print_of(&self.head).0);
+        }
+    }
+
+    fn remember_recent(&mut self, bytes: &[u8]) {
+        const KEEP: usize = MARKER + OVERLAP;
         self.recent.extend_from_slice(&bytes[bytes.len().saturating_sub(KEEP)..]);
         self.recent.drain(..self.recent.len().saturating_sub(KEEP));
     }
@@ -71,6 +91,7 @@ impl Position {
         entry.lines = self.lines;
         entry.judged = if back > 0 { self.judged.max(self.offset) } else { self.judged };
         entry.inside = self.inside;
+        (entry.skip, entry.format) = (self.skip, self.format);
         entry.head = print_of(&self.head);
         entry.marker = print_of(&before[before.len().saturating_sub(MARKER)..]);
         entry.tail = print_of(&tail[..tail.len().min(MARKER)]);
@@ -85,6 +106,7 @@ pub(super) struct Place<'a> {
     pub index: usize,
     pub log: &'a Path,
     pub path: &'a Path,
+    pub role: Role,
 }
 
 /// How reading ended.
@@ -104,11 +126,26 @@ pub(super) struct Pump<'a> {
     /// Bytes handed over by this patrol that no earlier patrol judged.
     pub bytes: u64,
     begun: bool,
+    /// Records that may still be delivered.
+    pub records: u64,
+    /// Stretches that were no record: where they begin and how long they are.
+    pub damage: Vec<(u64, u64)>,
+    /// Kept from block to block for its memory alone.
+    ends: Vec<usize>,
 }
 
 impl<'a> Pump<'a> {
     pub(super) fn new(sink: &'a mut dyn Sink, deadline: Instant) -> Self {
-        Self { sink, deadline, buffer: Vec::new(), bytes: 0, begun: false }
+        Self {
+            sink,
+            deadline,
+            buffer: Vec::new(),
+            bytes: 0,
+            begun: false,
+            records: u64::MAX,
+            damage: Vec::new(),
+            ends: Vec::new(),
+        }
     }
 
     /// Whether the time is up. A patrol makes some progress however late it is, or a backlog would
@@ -131,11 +168,13 @@ impl<'a> Pump<'a> {
         place: Place<'_>,
         position: &mut Position,
     ) -> io::Result<End> {
-        self.buffer.resize(BUFFER, 0);
+        if self.buffer.len() < BUFFER {
+            self.buffer.resize(BUFFER, 0);
+        }
         let mut filled = 0;
         loop {
             let ended = loop {
-                if filled == BUFFER {
+                if filled == self.buffer.len() {
                     break None;
                 }
                 match from.read(&mut self.buffer[filled..]) {
@@ -145,12 +184,17 @@ impl<'a> Pump<'a> {
                     Err(e) => break Some(Err(e)),
                 }
             };
-            let done = self.cut(filled, place, position);
+            let done = if position.format == Format::Text {
+                self.cut(filled, place, position)
+            } else {
+                self.cut_records(filled, place, position)
+            };
             self.buffer.copy_within(done..filled, 0);
             filled -= done;
             match ended {
                 Some(result) => return result.map(|()| End::Done(filled)),
                 None if self.late() => return Ok(End::Stopped),
+                None if self.records == 0 => return Ok(End::Done(filled)),
                 None => {}
             }
         }
@@ -188,6 +232,111 @@ impl<'a> Pump<'a> {
         done
     }
 
+    /// The same for a format whose records say themselves how long they are.
+    fn cut_records(&mut self, filled: usize, place: Place<'_>, position: &mut Position) -> usize {
+        let mut done = 0;
+        let mut ends = std::mem::take(&mut self.ends);
+        while self.records > 0 {
+            if position.skip > 0 {
+                let there = usize::try_from(position.skip).unwrap_or(usize::MAX).min(filled - done);
+                done += self.pass(done..done + there, position);
+                position.skip -= there as u64;
+                if position.skip > 0 {
+                    break;
+                }
+                position.lines += 1;
+            }
+            // Sound records that stand behind each other go together, but for those in the head: see `Source::head`.
+            ends.clear();
+            let mut length = 0;
+            let cut = loop {
+                let at = done + length;
+                match position.format.cut(&self.buffer[at..filled], position.offset + length as u64) {
+                    Cut::Record(more) if self.records > 0 => {
+                        length += more;
+                        ends.push(length);
+                        self.records -= 1;
+                        if position.offset < HEAD as u64 || self.records == 0 {
+                            break None;
+                        }
+                    }
+                    other => break Some(other),
+                }
+            };
+            self.deliver_records(done..done + length, &ends, place, position);
+            done += length;
+            match cut {
+                None | Some(Cut::Record(_)) => {}
+                Some(Cut::Skip(length)) => position.skip = length,
+                Some(Cut::Damage(length)) => done += self.note_damage(done..done + length, position),
+                // Longer than anything that is held: a record without an end, or bytes that are none.
+                Some(Cut::More) if done == 0 && filled >= LONGEST => {
+                    done = self.note_damage(0..filled, position);
+                }
+                Some(Cut::More) => break,
+            }
+        }
+        self.ends = ends;
+        position.remember_recent(&self.buffer[..done]);
+        if done == 0 && filled == self.buffer.len() {
+            self.buffer.resize((2 * filled).min(LONGEST), 0);
+        }
+        done
+    }
+
+    fn deliver_records(
+        &mut self,
+        range: Range<usize>,
+        ends: &[usize],
+        place: Place<'_>,
+        position: &mut Position,
+    ) {
+        if ends.is_empty() {
+            return;
+        }
+        let bytes = &self.buffer[range.clone()];
+        let Place { index, log, path, role } = place;
+        let format = position.format;
+        position.remember_head(bytes);
+        let source = Source { index, log, path, head: &position.head_print, judged: 0, role, format };
+        let (offset, line) = (position.offset, position.lines + 1);
+        let block = Block { bytes, offset, line, part: Part::Whole, ends };
+        self.sink.block(&source, &mut position.context, &block);
+        position.lines += ends.len() as u64;
+        self.go_on(range.len(), position);
+    }
+
+    /// Goes on behind some bytes.
+    fn pass(&mut self, range: Range<usize>, position: &mut Position) -> usize {
+        let length = range.len();
+        position.remember_head(&self.buffer[range]);
+        self.go_on(length, position);
+        length
+    }
+
+    fn go_on(&mut self, length: usize, position: &mut Position) {
+        position.offset += length as u64;
+        self.bytes += length as u64;
+        self.begun = true;
+    }
+
+    fn note_damage(&mut self, range: Range<usize>, position: &mut Position) -> usize {
+        let length = range.len() as u64;
+        match self.damage.last_mut() {
+            Some((at, before)) if *at + *before == position.offset => *before += length,
+            _ => self.damage.push((position.offset, length)),
+        }
+        self.pass(range, position)
+    }
+
+    /// Tells that this is all for now.
+    pub(super) fn rest(&mut self, place: Place<'_>, position: &mut Position) {
+        let Place { index, log, path, role } = place;
+        let format = position.format;
+        let source = Source { index, log, path, head: &position.head_print, judged: 0, role, format };
+        self.sink.rest(&source, &mut position.context);
+    }
+
     fn advance(&mut self, range: Range<usize>, part: Part, place: Place<'_>, position: &mut Position) {
         position.remember(&self.buffer[range.clone()]);
         let head = position.head.clone();
@@ -200,6 +349,10 @@ impl<'a> Pump<'a> {
     /// Has the unfinished tail, the buffer's first `length` bytes, judged as far as it was not.
     pub(super) fn judge(&mut self, length: usize, place: Place<'_>, position: &mut Position) {
         let end = position.offset + length as u64;
+        // Half a record of another kind says nothing.
+        if position.format != Format::Text {
+            return;
+        }
         if length == 0 || position.judged >= end {
             return;
         }
@@ -212,8 +365,8 @@ impl<'a> Pump<'a> {
     /// Tells that nothing will follow.
     pub(super) fn end(&mut self, place: Place<'_>, position: &mut Position) {
         let head = format!("{:016x}", print_of(&position.head).0);
-        let Place { index, log, path } = place;
-        let source = Source { index, log, path, head: &head, judged: 0 };
+        let Place { index, log, path, role } = place;
+        let source = Source { index, log, path, head: &head, judged: 0, role, format: position.format };
         self.sink.end(&source, &mut position.context);
     }
 
@@ -228,9 +381,9 @@ impl<'a> Pump<'a> {
         let bytes = &self.buffer[range];
         let judged = position.judged.saturating_sub(position.offset).min(bytes.len() as u64);
         let head = format!("{:016x}", print_of(head).0);
-        let Place { index, log, path } = place;
-        let source = Source { index, log, path, head: &head, judged };
-        let block = Block { bytes, offset: position.offset, line: position.lines + 1, part };
+        let Place { index, log, path, role } = place;
+        let source = Source { index, log, path, head: &head, judged, role, format: position.format };
+        let block = Block { bytes, offset: position.offset, line: position.lines + 1, part, ends: &[] };
         self.sink.block(&source, &mut position.context, &block);
         self.bytes += bytes.len() as u64 - judged;
         self.begun = true;

@@ -3,6 +3,7 @@
 mod cases;
 mod globs;
 mod hostile;
+mod metric_files;
 mod model;
 mod oversize;
 

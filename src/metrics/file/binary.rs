@@ -10,7 +10,7 @@ const CONTROLS_MIN: usize = 16;
 
 /// The first bytes of a file in one pass, which may come in many blocks.
 #[derive(Debug, Default)]
-pub(super) struct Sample {
+pub struct Sample {
     seen: usize,
     filled: usize,
     controls: usize,
@@ -19,7 +19,7 @@ pub(super) struct Sample {
 impl Sample {
     /// Takes the next bytes, until there are enough. NULs do not count: preallocated logs have whole
     /// pages of them.
-    pub(super) fn take(&mut self, bytes: &[u8]) {
+    pub fn take(&mut self, bytes: &[u8]) {
         let bytes = &bytes[..bytes.len().min(SAMPLE - self.seen)];
         self.seen += bytes.len();
         self.filled += bytes.iter().filter(|byte| **byte != 0).count();
@@ -27,7 +27,7 @@ impl Sample {
     }
 
     /// Whether they look like no text.
-    pub(super) fn is_binary(&self) -> bool {
+    pub fn is_binary(&self) -> bool {
         self.controls >= CONTROLS_MIN && self.controls * 100 >= self.filled * CONTROLS_PER_100
     }
 }
