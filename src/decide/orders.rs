@@ -441,5 +441,7 @@ impl Order {
     }
 }
 
+mod word;
+
 #[cfg(test)]
 mod tests;

@@ -52,6 +52,7 @@ impl Scene {
                 gpus: Vec::new(),
                 profile: None,
                 actions: Actions::default(),
+                orchestrator: None,
             },
             look: look(wall),
             memory: Memory::default(),
@@ -359,6 +360,7 @@ fn look(wall: DateTime<Utc>) -> Look {
 
 fn config() -> Config {
     Config {
+        orchestrator: None,
         aliases: crate::metrics::names::Aliases::default(),
         history: crate::config::History::default(),
         flags: String::new(),

@@ -31,6 +31,8 @@ struct Sight<'a> {
     looked: Looked,
     before: Option<Reading>,
     open: Vec<Subject>,
+    /// Rows that the run had before.
+    rows: u64,
     attended: Option<Attendance>,
 }
 
@@ -79,7 +81,8 @@ impl<'a> Stage<'a> {
     ) -> Self {
         let before = state.last.clone();
         let attended = round.attendance(&mut state);
-        let sight = Sight { run, looked, before, open: state.ledger.subjects(), attended };
+        let rows = state.memory.numbers.rows;
+        let sight = Sight { run, looked, before, open: state.ledger.subjects(), rows, attended };
         let context = sight.context(round);
         let opinions = judge::judge(&context, &mut state.memory);
         // Looks that are seconds apart are none that a model is asked about.
@@ -121,6 +124,7 @@ impl Checked<'_> {
         decision.alerts.extend(refused);
         let ending = round.close(&context, &mut state, &decision);
         let report = verdict::report(&context, &state, &decision);
+        notes.extend(round.keep_rows(&context, &state, sight.rows));
         let kept = round.keep.map(|keep| round.keep_all(keep, &state, &decision.alerts, sight.looked.mode));
         let trouble = kept.and_then(Result::err).map(|error| chain(&error));
         Outcome {

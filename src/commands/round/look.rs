@@ -3,7 +3,8 @@
 use super::{Held, Round};
 use crate::cli::Common;
 use crate::commands::launched;
-use crate::config::{self, Config};
+use crate::config::{self, Config, Run};
+use crate::deliver::orchestrator::rows;
 use crate::error::chain;
 use crate::judge;
 use crate::observe::digest::{Digest, Options};
@@ -153,7 +154,7 @@ fn read(held: &mut Held<'_>, path: &Path, round: &Round<'_>, look: &mut Look, ru
         lead: memory.words.lead.as_deref(),
         aliases: Some(&round.config.aliases),
         playbook: &round.config.playbook,
-        recent: round.config.judge.as_ref().map_or(0, |judge| judge.max_rows),
+        recent: recent(held.run, round.config),
     };
     let mut digest = Digest::new(memory.numbers.clone(), options);
     let limits = Limits {
@@ -165,6 +166,12 @@ fn read(held: &mut Held<'_>, path: &Path, round: &Round<'_>, look: &mut Look, ru
     look.log = log::read(path, &mut held.state.logs, &mut digest, &limits);
     look.digest = digest.finish();
     look.log.known().into_iter().for_each(|facts| look.digest.forget_gone(facts));
+}
+
+/// Rows that are kept as they are: for the judge, and for the run's server.
+fn recent(run: &Run, config: &Config) -> usize {
+    let judge = config.judge.as_ref().map_or(0, |judge| judge.max_rows);
+    judge.max(if run.orchestrator.is_some() { rows::MOST } else { 0 })
 }
 
 /// When this run's reading ends: the time for reading that is left is shared among the runs that

@@ -10,6 +10,7 @@ mod counsel;
 mod ending;
 mod keeping;
 mod look;
+mod orchestrating;
 mod verdict;
 
 use super::delivery::{DELIVERY_MAX, Post};
@@ -165,6 +166,7 @@ impl Round<'_> {
         if let Some(keep) = self.keep {
             owed.extend(alertmanager::undelivered(&keep.store, self.config));
         }
+        let mut notes = orchestrating::notes(&mut owed);
         let mut left = held.len();
         let stages: Vec<_> = held
             .into_iter()
@@ -176,11 +178,10 @@ impl Round<'_> {
                 }
             })
             .collect();
-        let outcomes = counsel::conclude(self, stages);
+        let mut outcomes = counsel::conclude(self, stages);
         let mut troubles: Vec<String> =
             outcomes.iter().flat_map(|outcome| outcome.troubles.clone()).collect();
         troubles.extend(unread);
-        let mut notes = Vec::new();
         if let Some(keep) = self.keep {
             match self.write_health(keep, &outcomes) {
                 Ok(note) => notes.extend(note),
@@ -197,12 +198,14 @@ impl Round<'_> {
         // What is configured to be done about a finding is done here: the alerts are durable, the
         // verdict is told, and the runs' locks are free.
         if let Some(keep) = self.keep {
+            voice.complain(&self.heed(keep, &mut outcomes));
             voice.complain(&self.act(keep, &outcomes));
             // A channel's failure is the next round's finding, and no part of this verdict.
             let Delivery { troubles, dropped } = self.deliver(keep, voice.terminal(), shown, &outcomes);
             let told = self.common.quiet && report.tells(judge::guard::DELIVERY_FAILED);
             voice.complain(if told { &[] } else { &troubles });
             voice.complain(&dropped);
+            voice.complain(&self.tell_orchestrators(keep, &outcomes));
         }
         let worst = report.severity;
         let severity = if troubles.is_empty() { worst } else { worst.max(Severity::Unknown) };
