@@ -5,6 +5,8 @@
 //! gives the same one. It is kept in the state before it is carried out and stays there until its
 //! outcome was told.
 
+mod word;
+
 use super::alert::{self, Alert, Transition};
 use super::ledger::{Ledger, Open};
 use crate::config::actions::{GRACE, Hold};
@@ -440,8 +442,6 @@ impl Order {
         format!("{how}, because of {}", self.cause.why())
     }
 }
-
-mod word;
 
 #[cfg(test)]
 mod tests;

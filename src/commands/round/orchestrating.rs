@@ -3,7 +3,6 @@
 //! waited for, and none of it is part of the verdict.
 
 use super::{Keep, Outcome, Round};
-use crate::commands::delivery::DELIVERY_MAX;
 use crate::config::{Orchestrator, Run};
 use crate::decide::orders::Order;
 use crate::deliver::Site;
@@ -24,10 +23,10 @@ use chrono::TimeDelta;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-/// Asking for choices and telling how runs stand take so long at most, all servers together: a part each
-/// of what all channels have.
+/// Asking for choices takes so long at most, all servers together: a quarter of what all channels have.
 const ASKING_MAX: Duration = Duration::from_millis(2_500);
-const TELLING_MAX: Duration = Duration::from_secs(4);
+/// Share of the time for delivery that is left to telling how runs stand.
+const TELLING: f64 = 0.4;
 /// A run that is started again by a rule has failed for good once it was down for this long: the pause
 /// before its third restart is over by then, and the server takes no word back.
 const RESTARTED_WITHIN: TimeDelta = TimeDelta::minutes(30);
@@ -58,7 +57,8 @@ impl Round<'_> {
         if self.dry() {
             return troubles;
         }
-        let until = self.until(ASKING_MAX);
+        let left = self.common.timeout.saturating_sub(self.clock.elapsed());
+        let until = Instant::now() + left.min(ASKING_MAX);
         let mut mute = BTreeSet::new();
         for outcome in outcomes.iter_mut() {
             let Some(run) = self.config.runs.iter().find(|run| run.name == outcome.report.name) else {
@@ -105,7 +105,11 @@ impl Round<'_> {
             match self.ask(settings, known, until, mute) {
                 Ok(asked) => found.extend(asked),
                 Err(why) => {
-                    troubles.push(format!("the orchestrator was not asked for choices: {why}"));
+                    // Whoever is told at every look, or wants to hear of news alone, knows it already.
+                    let quiet = self.common.quiet || self.watcher.is_some();
+                    if !quiet || known.failed.is_none() {
+                        troubles.push(format!("the orchestrator was not asked for choices: {why}"));
+                    }
                     let failed = |memory: &mut Memory| memory.failed = Some(self.clock.wall());
                     drop(memory::change(&keep.store, &run.name, settings, failed));
                 }
@@ -172,7 +176,12 @@ impl Round<'_> {
 
     /// Tells the servers how the runs stand. Returns what went wrong; under `-q` what is known is not
     /// repeated.
-    pub(super) fn tell_orchestrators(&self, keep: &Keep, outcomes: &[Outcome]) -> Vec<String> {
+    pub(super) fn tell_orchestrators(
+        &self,
+        keep: &Keep,
+        outcomes: &[Outcome],
+        until: Instant,
+    ) -> Vec<String> {
         let runs = outcomes.iter().filter_map(|outcome| {
             let run = self.config.runs.iter().find(|run| run.name == outcome.report.name)?;
             Some((run, run.orchestrator.as_ref()?, outcome))
@@ -181,7 +190,6 @@ impl Round<'_> {
         if runs.is_empty() {
             return Vec::new();
         }
-        let until = self.until(TELLING_MAX);
         let redactor = Redactor::of_environment(std::env::vars_os());
         let env = |name: &str| std::env::var_os(name);
         let site = Site { env: &env, now: self.clock.wall(), host: "", redactor: &redactor };
@@ -248,9 +256,14 @@ impl Round<'_> {
         self.acting == super::Acting::Say || self.last
     }
 
-    /// What is left for servers.
-    fn until(&self, most: Duration) -> Instant {
-        Instant::now() + self.common.timeout.saturating_sub(self.clock.elapsed()).min(DELIVERY_MAX).min(most)
+    /// What of the time for delivery is kept for the runs' servers.
+    pub(super) fn reserved(&self, outcomes: &[Outcome], until: Instant) -> Duration {
+        let of = |outcome: &Outcome| {
+            let run = self.config.runs.iter().find(|run| run.name == outcome.report.name);
+            run.is_some_and(|run| run.orchestrator.is_some())
+        };
+        let left = until.saturating_duration_since(Instant::now());
+        if outcomes.iter().any(of) { left.mul_f64(TELLING) } else { Duration::ZERO }
     }
 }
 

@@ -2,8 +2,8 @@
 
 use super::{Server, memory, reason, rows};
 use crate::config::Orchestrator;
+use crate::deliver::Site;
 use crate::deliver::report::RunReport;
-use crate::deliver::{Outcome, Site};
 use crate::error::chain;
 use crate::finding::{Severity, Standing};
 use crate::persist::lock::Lock;
@@ -11,7 +11,7 @@ use crate::persist::step;
 use crate::persist::store::Store;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Map, Value, json};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// The least time between two statuses of a watch.
 const EVERY: TimeDelta = TimeDelta::seconds(30);
@@ -47,6 +47,7 @@ pub fn is_spared(memory: &memory::Memory, watched: bool, now: DateTime<Utc>) -> 
 /// What went wrong, for people.
 pub fn tell(told: &Told<'_>, store: &Store, site: Site<'_>, until: Instant) -> Result<(), String> {
     let Told { run, settings, .. } = *told;
+    let attempt = told.report.attempt;
     let directory = store.directory(run).map_err(|error| chain(&error))?;
     // Whoever is at it tells as much: two at once could both take a run for one that is under way.
     let lock = Lock::try_acquire(&directory.join("orchestrator.status.lock"));
@@ -56,60 +57,65 @@ pub fn tell(told: &Told<'_>, store: &Store, site: Site<'_>, until: Instant) -> R
         return Ok(());
     }
     let server = Server::open(settings, site)?;
-    let stood = stand(told, &known, &server, site, until);
-    let posted = stood.as_ref().ok().copied().flatten();
-    let rows = if stood.is_ok() { rows::send(&server, store, run, until) } else { Ok(()) };
-    let failed = (stood.is_err() || rows.is_err()).then_some(site.now);
+    let mut posted = None;
+    let told = tell_all(told, &known, &server, store, site, until, &mut posted);
     step("note what the orchestrator was told");
     let noted = memory::change(store, run, settings, |memory| {
-        memory.failed = failed;
+        memory.failed = told.is_err().then_some(site.now);
         if let Some(status) = posted {
             memory.posted = Some(site.now);
             if TERMINAL.contains(&status) {
-                memory.ended = Some((told.report.attempt, status.to_owned()));
+                memory.ended = Some((attempt, status.to_owned()));
             }
         }
     });
-    stood?;
-    rows?;
-    noted.map_err(|error| chain(&error))
+    told.and(noted.map_err(|error| chain(&error)))
 }
 
-/// Posts the status, if it is due. Returns the one that was taken.
-fn stand(
+/// Asks where the run stands there, sends the rows that wait, and then the status where it is due: a
+/// server may take no rows of a run that has ended.
+fn tell_all(
     told: &Told<'_>,
     known: &memory::Memory,
     server: &Server<'_>,
+    store: &Store,
     site: Site<'_>,
     until: Instant,
-) -> Result<Option<&'static str>, String> {
-    let Some(status) = told.status else { return Ok(None) };
-    let is_terminal = TERMINAL.contains(&status);
-    if is_terminal && known.ended.as_ref().is_some_and(|(attempt, _)| *attempt == told.report.attempt) {
-        return Ok(None);
-    }
-    let recent = known.posted.is_some_and(|at| is_within(site.now - at, EVERY));
-    if told.watched && recent && !is_terminal {
-        return Ok(None);
-    }
+    posted: &mut Option<&'static str>,
+) -> Result<(), String> {
     let left = || until.saturating_duration_since(Instant::now());
-    let run = server.get(&server.run_path(""), left()).map_err(reason)?;
-    let Some(there) =
-        [run.get("status"), run.pointer("/run/status")].into_iter().flatten().find_map(Value::as_str)
-    else {
-        return Err(reason(server.later("its answer about the run names no status")));
-    };
-    if TERMINAL.contains(&there) {
-        return Ok(None);
+    let due = due(told, known, site.now);
+    let ended = due.map(|_| has_ended(server, left())).transpose()?;
+    let rows = rows::send(server, store, told.run, until);
+    if let (Some(status), Some(false)) = (due, ended) {
+        let mut body = body(told, status);
+        site.redactor.redact_value(&mut body);
+        step("send a status to the orchestrator");
+        server.post(&server.run_path("/status"), &body, None, left()).map_err(reason)?;
+        *posted = Some(status);
     }
-    let mut body = body(told, status);
-    site.redactor.redact_value(&mut body);
-    step("send a status to the orchestrator");
-    match server.post(&server.run_path("/status"), &body, None, left()) {
-        Ok(_) => Ok(Some(status)),
-        Err(Outcome::Taken) => Ok(None),
-        Err(outcome) => Err(reason(outcome)),
+    rows
+}
+
+/// The status that is to be told now: a terminal one once, any other at every patrol.
+fn due(told: &Told<'_>, known: &memory::Memory, now: DateTime<Utc>) -> Option<&'static str> {
+    let status = told.status?;
+    if TERMINAL.contains(&status) {
+        let said = known.ended.as_ref().is_some_and(|(attempt, _)| *attempt == told.report.attempt);
+        return (!said).then_some(status);
     }
+    let recent = known.posted.is_some_and(|at| is_within(now - at, EVERY));
+    (!(told.watched && recent)).then_some(status)
+}
+
+/// Whether the run is over there: it is not moved out of that.
+fn has_ended(server: &Server<'_>, limit: Duration) -> Result<bool, String> {
+    let run = server.get(&server.run_path(""), limit).map_err(reason)?;
+    let words = [run.get("status"), run.pointer("/run/status")];
+    let there = words.into_iter().flatten().find_map(Value::as_str);
+    let why = "its answer about the run names no status";
+    let there = there.ok_or_else(|| reason(server.later(why)))?;
+    Ok(TERMINAL.contains(&there))
 }
 
 fn body(told: &Told<'_>, status: &str) -> Value {
