@@ -51,12 +51,9 @@ impl<'a> Alerts<'a> {
         let answer = server.post(&server.run_path("/alerts"), &body, Some(key), limit)?;
         step("note the orchestrator's id of an alert");
         let said = serde_json::from_slice::<Value>(&answer.body).unwrap_or_default();
-        let sent = Sent {
-            alert: alert.id.clone(),
-            id: id_of(&said),
-            syndrome: alert.syndrome.clone(),
-            answered: None,
-        };
+        // Whoever answers all requests with a page has not taken it, and its operator could not be heard.
+        let id = id_of(&said).ok_or_else(|| server.later("its answer to an alert holds no alert_id"))?;
+        let sent = Sent { alert: alert.id.clone(), id, syndrome: alert.syndrome.clone(), answered: None };
         let noted = memory::change(self.store, self.run, self.settings, |memory| memory.add(sent));
         // The repeat carries the same key: the server tells the same id again.
         noted.map_err(|error| later(chain(&error)))

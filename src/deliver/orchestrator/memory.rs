@@ -48,9 +48,8 @@ pub struct Memory {
 pub struct Sent {
     /// Our id.
     pub alert: String,
-    /// The server's; none where its answer held none.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub id: Option<String>,
+    /// The server's.
+    pub id: String,
     /// What it is about.
     pub syndrome: String,
     /// The operator's choice, once it is known and heeded.
@@ -61,7 +60,7 @@ pub struct Sent {
 impl Memory {
     /// The alert of this id, ours or the server's.
     pub fn alert(&self, id: &str) -> Option<&Sent> {
-        self.alerts.iter().find(|sent| sent.alert == id || sent.id.as_deref() == Some(id))
+        self.alerts.iter().find(|sent| sent.alert == id || sent.id == id)
     }
 
     /// Notes that the server has an alert.
