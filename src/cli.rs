@@ -228,6 +228,9 @@ pub struct Watch {
     /// Stay for so many steps of this start of the run, or rows where no steps are counted [default: training.phase1_steps, 1000]
     #[arg(long, value_name = "N")]
     pub phase1_steps: Option<u64>,
+    /// Say what the configured actions would do to the run, and do none of it
+    #[arg(long)]
+    pub dry_run: bool,
 }
 
 /// `trainguard launch`.
@@ -245,6 +248,12 @@ pub struct Launch {
     /// Return at once
     #[arg(long)]
     pub detach: bool,
+    /// Start it whoever is on the GPUs, without looking
+    #[arg(long)]
+    pub no_preflight: bool,
+    /// How the GPUs are looked at before.
+    #[command(flatten)]
+    pub gpus: GpuCheck,
     /// The command, with variables before it as a shell takes them: -- A=1 python train.py
     #[arg(required = true, trailing_var_arg = true, value_name = "CMD")]
     pub command: Vec<OsString>,

@@ -19,7 +19,7 @@ use crate::config::Action;
 use crate::config::actions::Hold;
 use crate::decide::orders::Order;
 use crate::error::Result;
-use crate::judge::held::{Held, How};
+use crate::judge::held::{Held, How, OF_A_FINDING};
 use crate::observe::process::{self, Identity};
 use crate::persist::lock::Lock;
 use crate::persist::run_directory::RunDirectory;
@@ -267,7 +267,7 @@ fn hold(state: &mut State, order: &Order, outcome: Option<&Line>) {
     let Some(process) = order.target.clone() else { return };
     let known = state.memory.held.as_ref().is_some_and(|held| held.process == process && held.how == how);
     if !known {
-        let by = format!("because of {}", order.cause.syndrome);
+        let by = format!("{OF_A_FINDING} {}", order.cause.syndrome);
         state.memory.held = Some(Held { how, at: outcome.at, by, process, rows: 0 });
     }
 }

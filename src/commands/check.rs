@@ -2,7 +2,7 @@
 
 use crate::config::trust::{self, Caller};
 use crate::config::{
-    Config, Judge, Kind, LoadArgs, Named, ProcessSpec, Run, Source, is_glob, load, log_directory,
+    Address, Config, Judge, Kind, LoadArgs, Named, ProcessSpec, Run, Source, is_glob, load, log_directory,
 };
 use crate::error::{Error, Result};
 use crate::finding::Severity;
@@ -94,6 +94,9 @@ fn describe(config: &Config, worst: &mut Severity) -> String {
     if let Some(judge) = &config.judge {
         say("judge", judge_remark(judge, config.trusted));
     }
+    if let Some(heartbeat) = &config.heartbeat {
+        say("heartbeat", heartbeat_remark(heartbeat, config.trusted));
+    }
     for note in &config.notes {
         say("note", well(note));
     }
@@ -123,18 +126,12 @@ fn syndrome(entry: &Entry) -> String {
 fn channel_remark(named: &Named, config: &Config) -> Remark {
     let Named { name, kind } = named;
     let (to, missing) = match kind {
-        Kind::Webhook(webhook) => match &webhook.address {
-            Source::Here(address) => (address.to_string(), None),
-            Source::File(path) => (format!("the address in {}", path.display()), Some(path.as_path())),
-        },
+        Kind::Webhook(webhook) => address(&webhook.address),
+        Kind::Alertmanager(settings) => address(&settings.address),
         Kind::Command(program) => {
             let path = Path::new(&program.command[0]);
             (program.command[0].clone(), path.is_absolute().then_some(path))
         }
-        Kind::Alertmanager(manager) => match &manager.address {
-            Source::Here(address) => (address.to_string(), None),
-            Source::File(path) => (format!("the address in {}", path.display()), Some(path.as_path())),
-        },
         Kind::Syslog(socket) | Kind::Journald(socket) => {
             (socket.display().to_string(), Some(socket.as_path()))
         }
@@ -152,6 +149,22 @@ fn channel_remark(named: &Named, config: &Config) -> Remark {
         return odd(format!("{text}: no severity is routed to it: add it under `severity_routing`"));
     }
     well(text)
+}
+
+fn address(source: &Source<Address>) -> (String, Option<&Path>) {
+    match source {
+        Source::Here(address) => (address.to_string(), None),
+        Source::File(path) => (format!("the address in {}", path.display()), Some(path.as_path())),
+    }
+}
+
+/// Whether a patrol could say that it takes place. It is not said here.
+fn heartbeat_remark(source: &Source<Address>, trusted: bool) -> Remark {
+    let (to, missing) = address(source);
+    if let Some(error) = missing.and_then(|path| rustix::fs::access(path, Access::READ_OK).err()) {
+        return odd(format!("{to}: it cannot be used ({})", std::io::Error::from(error)));
+    }
+    if trusted { well(to) } else { odd(format!("{to}: it is not told, for others can change this config")) }
 }
 
 /// Whether the judge would be asked. It is not asked here: that costs money.

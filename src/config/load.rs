@@ -159,6 +159,12 @@ pub fn load(args: &LoadArgs<'_>) -> Result<Config> {
         trusted,
     };
     merged.refuse_overwriting(&config)?;
+    for named in &config.channels.named {
+        if !config.routing.values().flatten().any(|routed| *routed == named.name) {
+            let name = &named.name;
+            notes.push(format!("no severity is routed to channels.{name}: add it under severity_routing"));
+        }
+    }
     Ok(Config { notes, ..config })
 }
 

@@ -10,20 +10,21 @@
 //! Format: `outbox/CHANNEL.firing.json`, `"schema":"trainguard/firing/1"`, written before it is sent: a
 //! kill in between forgets no alert that has to be ended.
 
-use super::Outcome;
-use super::http::{Client, Env, Request};
+use super::http::{Client, Request};
 use super::text::one_line;
+use super::{Channel, Message, Outcome, Reach, Site};
 use crate::config::alertmanager::Alertmanager;
 use crate::config::{Config, Hidden, Kind};
-use crate::decide::Open;
+use crate::decide::{Alert, Open};
 use crate::error::{Error, Result, chain};
 use crate::finding::Severity;
 use crate::judge::say::plain;
 use crate::observe::guard::Undelivered;
 use crate::persist::lock::Lock;
+use crate::persist::step;
 use crate::persist::store::Store;
 use crate::persist::trust;
-use crate::redact::redact;
+use crate::redact::Redactor;
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -38,6 +39,8 @@ pub const PATH: &str = "/api/v2/alerts";
 /// An alert that nobody sends again ends after this. Long beyond any interval: a guard that has died
 /// must not resolve what it last saw, for not having looked is not being well.
 const KEPT: TimeDelta = TimeDelta::hours(24);
+/// A test alert ends after this: long enough to be seen.
+const TRIED: TimeDelta = TimeDelta::minutes(5);
 /// What is unchanged is sent again after this: a patrol always does, a watch's ticks do not.
 const AGAIN: TimeDelta = TimeDelta::minutes(1);
 /// The pause after a failure: shorter than a patrol's interval, longer than a watch's tick.
@@ -61,18 +64,14 @@ pub struct Seen<'a> {
     pub open: &'a [Open],
 }
 
-/// What telling rests on.
-pub struct Site<'a> {
+/// Where telling starts from.
+pub struct Desk<'a> {
     /// The state directory.
     pub store: &'a Store,
     /// The config.
     pub config: &'a Config,
-    /// How the environment is asked.
-    pub env: Env<'a>,
-    /// The time of this round.
-    pub now: DateTime<Utc>,
-    /// The name of this machine.
-    pub host: &'a str,
+    /// The rest of what a channel knows.
+    pub site: Site<'a>,
     /// The runs were all of the config: what is known of others is over.
     pub whole: bool,
 }
@@ -104,15 +103,13 @@ struct Firing {
     error: Option<String>,
 }
 
-/// Tells every Alertmanager of the config, until `until` at the latest. Returns what went wrong.
-pub fn tell(site: &Site<'_>, seen: &[Seen<'_>], until: Instant) -> Vec<String> {
-    let mut troubles = Vec::new();
-    for (name, settings) in channels(site.config) {
-        if let Err(why) = tell_one(site, name, settings, seen, until) {
-            troubles.push(format!("channel {name}: {why}"));
-        }
+impl Desk<'_> {
+    /// Tells every Alertmanager of the config, until `until` at the latest. Returns what went wrong.
+    pub fn tell(&self, seen: &[Seen<'_>], until: Instant) -> Vec<String> {
+        let told =
+            channels(self.config).map(|(name, settings)| (name, tell(self, name, settings, seen, until)));
+        told.filter_map(|(name, told)| Some(format!("channel {name}: {}", told.err()?))).collect()
     }
-    troubles
 }
 
 /// What is owed to Alertmanagers that did not take it.
@@ -136,37 +133,41 @@ pub fn undelivered(store: &Store, config: &Config) -> Vec<Undelivered> {
     owed
 }
 
-fn channels(config: &Config) -> impl Iterator<Item = (&str, &Alertmanager)> {
+/// The Alertmanagers of the config, by name.
+pub(super) fn channels(config: &Config) -> impl Iterator<Item = (&str, &Alertmanager)> {
     config.channels.named.iter().filter_map(|named| match &named.kind {
         Kind::Alertmanager(settings) => Some((named.name.as_str(), &**settings)),
         _ => None,
     })
 }
 
-fn tell_one(
-    site: &Site<'_>,
+fn tell(
+    desk: &Desk<'_>,
     name: &str,
     settings: &Alertmanager,
     seen: &[Seen<'_>],
     until: Instant,
 ) -> std::result::Result<(), String> {
     let wait = until.saturating_duration_since(Instant::now());
-    let lock = site.store.path(&format!("outbox/{name}.firing.lock"));
+    let lock = desk.store.path(&format!("outbox/{name}.firing.lock"));
     let _lock = Lock::acquire(&lock, wait).map_err(|error| chain(&error))?;
-    let known = read(site.store, name).map_err(|error| chain(&error))?;
-    let mut firing = renew(known.clone(), site, name, seen);
-    let changed = firing.alerts != known.alerts;
-    if firing.alerts.is_empty() || !is_due(&firing, changed, site.now) {
-        return if changed { save(site.store, name, &firing) } else { Ok(()) };
+    let known = read(desk.store, name).map_err(|error| chain(&error))?;
+    let mut firing = renew(known.clone(), desk, name, seen);
+    if firing.alerts != known.alerts {
+        // Durable before it is sent, and not taken until it was: a kill in between leaves it due.
+        firing.taken = None;
+        save(desk.store, name, &firing)?;
     }
-    if changed {
-        save(site.store, name, &firing)?;
+    if firing.alerts.is_empty() || !is_due(&firing, desk.site.now) {
+        return Ok(());
     }
-    let told = post(site, settings, &firing.alerts, until);
+    step("tell Alertmanager");
+    let told = post(desk, settings, &firing.alerts, until);
+    step("note what Alertmanager took");
     let answer = match told {
         Outcome::Taken => {
             firing.alerts.retain(|alert| alert.over.is_none());
-            (firing.taken, firing.next_try, firing.error) = (Some(site.now), None, None);
+            (firing.taken, firing.next_try, firing.error) = (Some(desk.site.now), None, None);
             Ok(())
         }
         Outcome::Retry { why, after } => Err((why, after)),
@@ -174,26 +175,26 @@ fn tell_one(
     };
     let answer = answer.map_err(|(why, after)| {
         let asked = after.and_then(|after| TimeDelta::from_std(after).ok()).unwrap_or(PAUSE);
-        firing.next_try = site.now.checked_add_signed(asked.clamp(PAUSE, PAUSE_MAX));
+        firing.next_try = desk.site.now.checked_add_signed(asked.clamp(PAUSE, PAUSE_MAX));
         firing.error = Some(why.clone());
         why
     });
-    save(site.store, name, &firing)?;
+    save(desk.store, name, &firing)?;
     answer
 }
 
 /// What is so now: open findings that are routed here, what is known of runs that were not looked at,
 /// and the end of everything else.
-fn renew(known: Firing, site: &Site<'_>, name: &str, seen: &[Seen<'_>]) -> Firing {
+fn renew(known: Firing, desk: &Desk<'_>, name: &str, seen: &[Seen<'_>]) -> Firing {
     let routed = |severity: Severity| {
-        site.config.routing.get(&severity).is_some_and(|names| names.iter().any(|routed| routed == name))
+        desk.config.routing.get(&severity).is_some_and(|names| names.iter().any(|routed| routed == name))
     };
     let mut alerts: Vec<Sent> = Vec::new();
     let mut labels = BTreeSet::new();
     for Seen { run, open } in seen {
         // One that came back a moment ago waits for its roll-up, here as elsewhere.
         for open in open.iter().filter(|open| open.told != Severity::Ok && routed(open.severity)) {
-            let alert = sent(run, open, site);
+            let alert = sent(run, open, &desk.site);
             if labels.insert(alert.labels.clone()) {
                 alerts.push(alert);
             }
@@ -205,9 +206,9 @@ fn renew(known: Firing, site: &Site<'_>, name: &str, seen: &[Seen<'_>]) -> Firin
         }
         let run = old.labels.get("run").map_or("", String::as_str);
         let looked_at = seen.iter().any(|seen| seen.run == run);
-        let gone = site.whole && !site.config.runs.iter().any(|config| config.name == run);
+        let gone = desk.whole && !desk.config.runs.iter().any(|config| config.name == run);
         if looked_at || gone {
-            old.over = old.over.or(Some(site.now));
+            old.over = old.over.or(Some(desk.site.now));
         }
         alerts.push(old);
     }
@@ -218,18 +219,23 @@ fn renew(known: Firing, site: &Site<'_>, name: &str, seen: &[Seen<'_>]) -> Firin
 }
 
 /// A clock that was set back holds nothing up.
-fn is_due(firing: &Firing, changed: bool, now: DateTime<Utc>) -> bool {
+fn is_due(firing: &Firing, now: DateTime<Utc>) -> bool {
     if let Some(at) = firing.next_try {
         return now >= at || at - now > PAUSE_MAX;
     }
-    changed || firing.taken.is_none_or(|taken| !(TimeDelta::zero()..AGAIN).contains(&(now - taken)))
+    firing.taken.is_none_or(|taken| !(TimeDelta::zero()..AGAIN).contains(&(now - taken)))
 }
 
-fn post(site: &Site<'_>, settings: &Alertmanager, alerts: &[Sent], until: Instant) -> Outcome {
-    if !site.config.trusted {
+fn post(desk: &Desk<'_>, settings: &Alertmanager, alerts: &[Sent], until: Instant) -> Outcome {
+    if !desk.config.trusted {
         let why = "others can change the config, so nothing is sent on its word";
         return Outcome::Retry { why: why.to_owned(), after: None };
     }
+    let documents: Vec<_> = alerts.iter().map(|alert| document(alert, KEPT, desk.site.now)).collect();
+    send(settings, &desk.site, &documents, until)
+}
+
+fn send(settings: &Alertmanager, site: &Site<'_>, documents: &[Value], until: Instant) -> Outcome {
     let address = settings.address.read().and_then(|address| address.below(PATH));
     let client =
         address.and_then(|address| Client::new(&address, settings.ca_file.as_deref(), site.env, site.now));
@@ -240,15 +246,15 @@ fn post(site: &Site<'_>, settings: &Alertmanager, alerts: &[Sent], until: Instan
     let mut headers: Vec<_> =
         settings.headers.iter().map(|(name, Hidden(value))| (name.clone(), value.clone())).collect();
     headers.push(("Content-Type".to_owned(), "application/json".to_owned()));
-    for batch in alerts.chunks(BATCH) {
-        let body = Value::Array(batch.iter().map(|alert| document(alert, site.now)).collect()).to_string();
+    for batch in documents.chunks(BATCH) {
+        let body = Value::from(batch.to_vec()).to_string();
         let limit = settings.timeout.min(until.saturating_duration_since(Instant::now()));
-        if limit < Duration::from_millis(1) {
+        if limit.is_zero() {
             return Outcome::Retry { why: "no time was left for it".to_owned(), after: None };
         }
         let request = Request { method: "POST", headers: &headers, body: body.as_bytes() };
-        let outcome =
-            client.send(&request, limit, false).map_or_else(|outcome| outcome, |answer| answer.outcome());
+        let answer = client.send(&request, limit, false);
+        let outcome = answer.map_or_else(|outcome| outcome, |answer| answer.outcome());
         if outcome != Outcome::Taken {
             return outcome;
         }
@@ -256,9 +262,9 @@ fn post(site: &Site<'_>, settings: &Alertmanager, alerts: &[Sent], until: Instan
     Outcome::Taken
 }
 
-fn document(alert: &Sent, now: DateTime<Utc>) -> Value {
+fn document(alert: &Sent, kept: TimeDelta, now: DateTime<Utc>) -> Value {
     let stamp = |time: DateTime<Utc>| time.to_rfc3339_opts(SecondsFormat::Millis, true);
-    let end = alert.over.or_else(|| now.checked_add_signed(KEPT)).unwrap_or(now);
+    let end = alert.over.or_else(|| now.checked_add_signed(kept)).unwrap_or(now);
     json!({
         "labels": alert.labels,
         "annotations": alert.annotations,
@@ -270,6 +276,7 @@ fn document(alert: &Sent, now: DateTime<Utc>) -> Value {
 /// A finding as an alert. The labels are what stays the same while it is open at one severity: neither
 /// step nor attempt nor message.
 fn sent(run: &str, open: &Open, site: &Site<'_>) -> Sent {
+    let inert = |text: &str| inert(text, site.redactor);
     let mut labels = BTreeMap::from(
         [
             ("alertname", open.subject.syndrome.as_str()),
@@ -286,7 +293,7 @@ fn sent(run: &str, open: &Open, site: &Site<'_>) -> Sent {
     }
     let mut annotations = BTreeMap::from([
         ("summary".to_owned(), inert(&format!("{run}: {}", open.message))),
-        ("description".to_owned(), description(open)),
+        ("description".to_owned(), description(open, &inert)),
     ]);
     if !open.advice.is_empty() {
         annotations.insert("advice".to_owned(), inert(&open.advice));
@@ -302,7 +309,7 @@ fn sent(run: &str, open: &Open, site: &Site<'_>) -> Sent {
 }
 
 /// What stands there, and what the log last said.
-fn description(open: &Open) -> String {
+fn description(open: &Open, inert: &dyn Fn(&str) -> String) -> String {
     let mut lines = Vec::new();
     if let Some(first) = &open.first {
         let step = first.step.map_or_else(String::new, |step| format!(" step {}", plain(step)));
@@ -318,8 +325,8 @@ fn description(open: &Open) -> String {
 
 /// One line without secrets, in which nothing is markup or a call for all: Alertmanager's templates hand
 /// annotations to chats as they are.
-fn inert(text: &str) -> String {
-    let text = one_line(&redact(text)).replace('<', "‹").replace('>', "›").replace('&', "＆");
+fn inert(text: &str, redactor: &Redactor) -> String {
+    let text = one_line(&redactor.redact(text)).replace('<', "‹").replace('>', "›").replace('&', "＆");
     // A word joiner, which nobody sees.
     let text = ["everyone", "here", "channel", "all"]
         .iter()
@@ -356,6 +363,51 @@ fn read(store: &Store, name: &str) -> Result<Firing> {
 fn save(store: &Store, name: &str, firing: &Firing) -> std::result::Result<(), String> {
     let bytes = serde_json::to_vec(firing).map_err(|error| error.to_string())?;
     store.write(&path(store, name), &bytes).map_err(|error| chain(&error))
+}
+
+/// A channel for `trainguard check --alerts` alone: what it sends ends by itself. What is open is told by
+/// [`Desk::tell`] and never waits in the outbox.
+pub struct Trial<'a> {
+    name: &'a str,
+    settings: &'a Alertmanager,
+    site: Site<'a>,
+}
+
+impl<'a> Trial<'a> {
+    /// The channel.
+    pub fn new(name: &'a str, settings: &'a Alertmanager, site: Site<'a>) -> Self {
+        Self { name, settings, site }
+    }
+}
+
+impl Channel for Trial<'_> {
+    fn name(&self) -> &str {
+        self.name
+    }
+
+    fn reach(&self) -> Reach {
+        Reach::Remote { most: BATCH }
+    }
+
+    fn send(&mut self, message: &Message<'_>, limit: Duration) -> Outcome {
+        let Site { now, host, redactor, .. } = self.site;
+        let document = |alert: &Alert| {
+            let labels = [
+                ("alertname", alert.syndrome.as_str()),
+                ("check", &alert.check),
+                ("instance", host),
+                ("run", &alert.run),
+                ("severity", alert.severity.word()),
+            ];
+            let labels = labels.map(|(name, value)| (name.to_owned(), value.to_owned()));
+            let summary = inert(&format!("{}: {}", alert.run, alert.message), redactor);
+            let annotations = BTreeMap::from([("summary".to_owned(), summary)]);
+            let sent = Sent { labels: labels.into(), annotations, since: alert.time, over: None };
+            self::document(&sent, TRIED, now)
+        };
+        let documents: Vec<_> = message.entries.iter().map(|entry| document(&entry.alert)).collect();
+        send(self.settings, &self.site, &documents, Instant::now() + limit)
+    }
 }
 
 #[cfg(test)]

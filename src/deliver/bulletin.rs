@@ -14,6 +14,8 @@ use std::fmt::Write as _;
 /// Facts and last lines that stand in a text for people.
 const FACTS_MAX: usize = 8;
 const LINES_MAX: usize = 5;
+/// Facts that the place says already.
+const IN_PLACE: &[&str] = &["file", "line", "offset"];
 /// Characters of a line for one of several alerts.
 const LINE_CHARS: usize = 200;
 /// What stands where something was cut.
@@ -148,7 +150,8 @@ impl Told {
             };
             (!text.is_empty()).then(|| (name.clone(), text))
         };
-        self.evidence.iter().filter_map(scalar).take(FACTS_MAX).collect()
+        let said = |(name, _): &(&String, &Value)| !IN_PLACE.contains(&name.as_str());
+        self.evidence.iter().filter(said).filter_map(scalar).take(FACTS_MAX).collect()
     }
 
     /// What the log says there: the first occurrence, or its last lines.

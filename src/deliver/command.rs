@@ -84,8 +84,12 @@ impl Channel for Program<'_> {
         match self.run(&bulletin, limit.min(self.settings.timeout)) {
             Ok(ended) if ended.status.success() => Outcome::Taken,
             Ok(ended) => {
-                let said = String::from_utf8_lossy(&ended.said.unwrap_or_default()).into_owned();
-                let said = self.site.redactor.redact(said.trim());
+                let mut said = ended.said.unwrap_or_default();
+                if said.len() > SAID_MAX {
+                    // The line at which it was cut says nothing.
+                    said.truncate(memchr::memrchr(b'\n', &said).unwrap_or(SAID_MAX));
+                }
+                let said = self.site.redactor.redact(String::from_utf8_lossy(&said).trim());
                 let last = said.lines().last().map(one_line).unwrap_or_default();
                 let colon = if last.is_empty() { "" } else { ": " };
                 later(format!("it failed ({}){colon}{}", ended.status, cut(&last, SHOWN_MAX)))

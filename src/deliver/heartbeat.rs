@@ -7,7 +7,7 @@
 use super::Outcome;
 use super::http::{Client, Env, Request};
 use crate::config::{Address, Config, Source};
-use crate::redact::redact;
+use crate::redact::Redactor;
 use chrono::{DateTime, Utc};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -46,7 +46,7 @@ impl<'a> Heartbeat<'a> {
     }
 
     /// Says how it ended, within `limit` and what the beginning still takes. Returns what went wrong.
-    pub fn end(mut self, code: u8, report: &str, limit: Duration) -> Option<String> {
+    pub fn end(mut self, code: u8, report: &str, redactor: &Redactor, limit: Duration) -> Option<String> {
         // An end that overtakes its beginning would be taken for a patrol that never ends.
         let late = self.started.take().and_then(|started| started.join().unwrap_or(None));
         let client = match self.client(&format!("/{code}")) {
@@ -54,7 +54,7 @@ impl<'a> Heartbeat<'a> {
             Err(why) => return Some(why),
         };
         let headers = [("Content-Type".to_owned(), "text/plain; charset=utf-8".to_owned())];
-        let body = body(report);
+        let body = body(report, redactor);
         let request = Request { method: "POST", headers: &headers, body: body.as_bytes() };
         told(&client, &request, limit.min(LIMIT)).or(late)
     }
@@ -77,8 +77,8 @@ fn told(client: &Client, request: &Request<'_>, limit: Duration) -> Option<Strin
 }
 
 /// The report without secrets: its first line, which is the verdict, and its end where that is not all.
-fn body(report: &str) -> String {
-    let lines: Vec<_> = report.lines().map(redact).collect();
+fn body(report: &str, redactor: &Redactor) -> String {
+    let lines: Vec<_> = report.lines().map(|line| redactor.redact(line)).collect();
     let text = lines.join("\n");
     if text.len() <= BODY_MAX {
         return text;
@@ -95,6 +95,9 @@ mod tests {
 
     #[test]
     fn a_body_is_redacted_and_keeps_the_verdict_and_the_end() {
+        let redactor = Redactor::of_environment([("DB_PASSWORD".into(), "correct-horse-9".into())]);
+        let body = |text: &str| body(text, &redactor);
+        assert_eq!(body("OK at correct-horse-9"), "OK at [redacted]");
         let token = format!("hf_{}", "aB3dE5gH7jK9".repeat(3));
         assert_eq!(body(&format!("OK demo\n  {token}\n")), "OK demo\n  [redacted]");
         let long = format!("CRITICAL demo\n{}last line", "é ".repeat(BODY_MAX));

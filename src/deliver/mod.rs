@@ -117,11 +117,11 @@ pub fn at_hand<'a>(
 /// The channels of the config's own. On the word of a config that others can change nothing is sent.
 pub fn elsewhere<'a>(config: &'a Config, site: Site<'a>) -> Vec<Box<dyn Channel + 'a>> {
     let named = config.channels.named.iter();
-    let channel = |named: &'a Named| -> Option<Box<dyn Channel + 'a>> {
+    let channel = |named: &'a Named| -> Box<dyn Channel + 'a> {
         if !config.trusted {
-            return Some(Box::new(Mute { name: &named.name }));
+            return Box::new(Mute { name: &named.name });
         }
-        Some(match &named.kind {
+        match &named.kind {
             Kind::Webhook(settings) => Box::new(webhook::Webhook::new(&named.name, settings, site)),
             Kind::Command(settings) => Box::new(command::Program::new(&named.name, settings, site)),
             Kind::Syslog(socket) => {
@@ -130,10 +130,10 @@ pub fn elsewhere<'a>(config: &'a Config, site: Site<'a>) -> Vec<Box<dyn Channel 
             Kind::Journald(socket) => {
                 Box::new(journal::Journal::new(&named.name, journal::Kind::Journald, socket, site))
             }
-            Kind::Alertmanager(_) => return None,
-        })
+            Kind::Alertmanager(settings) => Box::new(alertmanager::Trial::new(&named.name, settings, site)),
+        }
     };
-    named.filter(|named| takes_alerts(named)).filter_map(channel).collect()
+    named.map(channel).collect()
 }
 
 /// A channel that nothing may be sent through.
@@ -160,7 +160,9 @@ impl Channel for Mute<'_> {
 pub fn route(config: &Config, alert: &Alert) -> Vec<Destination> {
     let severities = std::iter::once(&alert.severity).chain(&alert.told_as);
     let mut destinations: Vec<Destination> = Vec::new();
-    for name in severities.filter_map(|severity| config.routing.get(severity)).flatten() {
+    // An Alertmanager is told what is open, and nothing of what changes.
+    let queued = |name: &&String| !alertmanager::channels(config).any(|(known, _)| known == *name);
+    for name in severities.filter_map(|severity| config.routing.get(severity)).flatten().filter(queued) {
         if let Some(destination) = destination(config, name)
             && !destinations.contains(&destination)
         {
@@ -178,22 +180,35 @@ pub fn destinations(config: &Config) -> Vec<Destination> {
     fixed.chain(named).filter_map(|name| destination(config, name)).collect()
 }
 
-/// Whether a channel is told of changes. An Alertmanager is told at every round what is open.
-fn takes_alerts(named: &Named) -> bool {
-    !matches!(named.kind, Kind::Alertmanager(_))
-}
-
 fn destination(config: &Config, name: &str) -> Option<Destination> {
     let to = |path| Destination { channel: name.to_owned(), path };
     match name {
         terminal::NAME => config.channels.terminal.then(|| to(None)),
         file::NAME => config.channels.file.clone().map(|path| to(Some(path))),
         // One that is off, or of a later version: the config has said so.
-        _ => config
-            .channels
-            .named
-            .iter()
-            .any(|named| named.name == name && takes_alerts(named))
-            .then(|| to(None)),
+        _ => config.channels.named.iter().any(|named| named.name == name).then(|| to(None)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::finding::Severity;
+    use crate::judge::scene::Scene;
+
+    #[test]
+    fn what_is_over_goes_to_everybody_who_was_told_of_it_and_once() {
+        let mut config = Scene::new().config;
+        let log = |name: &str| Named { name: name.to_owned(), kind: Kind::Syslog("/dev/log".into()) };
+        config.channels.named = vec![log("chat"), log("pager")];
+        let names = |list: &[&str]| list.iter().map(|&name| name.to_owned()).collect::<Vec<_>>();
+        config.routing.insert(Severity::Warning, names(&["terminal", "chat", "file"]));
+        config.routing.insert(Severity::Critical, names(&["pager", "terminal", "gone"]));
+        let mut alert = outbox::tests::alert(1);
+        let channels =
+            |alert: &Alert| route(&config, alert).into_iter().map(|to| to.channel).collect::<Vec<_>>();
+        assert_eq!(channels(&alert), ["pager", "terminal"]);
+        alert.told_as = vec![Severity::Warning];
+        assert_eq!(channels(&alert), ["pager", "terminal", "chat"]);
     }
 }

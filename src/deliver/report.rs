@@ -6,6 +6,7 @@ use crate::finding::{Finding, Severity, Standing};
 use crate::judge::eta::Eta;
 use crate::judge::trend::Trend;
 use crate::observe::gpu::Gpu;
+use crate::redact::Redactor;
 use chrono::{DateTime, Utc};
 use serde::{Serialize, Serializer};
 use std::collections::BTreeMap;
@@ -198,6 +199,26 @@ fn number<S: Serializer>(value: &Option<f64>, serializer: S) -> Result<S::Ok, S:
 }
 
 impl Report {
+    /// The same without what looks like a secret: for a reader who may see more of it than of the log.
+    #[must_use]
+    pub fn redacted(&self, redactor: &Redactor) -> Self {
+        let mut report = self.clone();
+        let clean = |text: &mut String| *text = redactor.redact(text);
+        report.notes.iter_mut().for_each(clean);
+        for run in &mut report.runs {
+            run.error.iter_mut().for_each(clean);
+            for finding in &mut run.findings {
+                [&mut finding.message, &mut finding.advice].into_iter().for_each(clean);
+                finding.occurrences.iter_mut().chain(&mut finding.first).for_each(|at| clean(&mut at.text));
+                finding.evidence.values_mut().for_each(|value| redactor.redact_value(value));
+                if let Some(note) = finding.acknowledged.as_mut().and_then(|word| word.note.as_mut()) {
+                    clean(note);
+                }
+            }
+        }
+        report
+    }
+
     /// Whether an open finding of this syndrome is in it, from an earlier patrol.
     pub fn tells(&self, syndrome: &str) -> bool {
         let mut findings = self.runs.iter().flat_map(|run| &run.findings);

@@ -109,9 +109,13 @@ fn restarts(context: &Context<'_>, memory: &mut Memory) -> u32 {
     restarts
 }
 
-/// The exit code of a launched process, where it says that all is done.
-fn exited_well(context: &Context<'_>) -> Option<String> {
+/// The exit code of a launched process, where it says that all is done. One that was asked to end may
+/// well exit with 0, and is not done.
+fn exited_well(context: &Context<'_>, memory: &Memory) -> Option<String> {
     let launched = context.look.launched.as_ref()?;
+    if memory.held.as_ref().is_some_and(|held| held.has_stopped(&launched.process)) {
+        return None;
+    }
     let ended = launched.ended.as_ref()?;
     let seconds = ended.at.map(|at| (at - launched.started).as_seconds_f64());
     (ended.how == Ending::Code(0)).then(|| ending::after(&ended.how, seconds))
@@ -123,7 +127,7 @@ fn complete(context: &Context<'_>, memory: &mut Memory) {
     let step = digest.numbers.max_step;
     let sign = match &digest.completed {
         Some(line) => Some(format!("line {} says so: {}", line.line, line.text)),
-        None => digest.numbers.complete(context.run.total_steps).or_else(|| exited_well(context)),
+        None => digest.numbers.complete(context.run.total_steps).or_else(|| exited_well(context, memory)),
     };
     let gone_on = memory.end.as_ref().is_some_and(|end| !end.by_operator && step > end.step);
     if let Some(how) = sign {

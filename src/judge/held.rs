@@ -24,6 +24,9 @@ const QUIET: &[&str] = &[
     "throughput_regression",
 ];
 
+/// How [`Held::by`] begins where a finding led to it.
+pub const OF_A_FINDING: &str = "because of";
+
 /// How a run is held.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -52,6 +55,23 @@ pub struct Held {
     pub rows: u64,
 }
 
+impl Held {
+    /// Whether this process was ended.
+    pub fn has_stopped(&self, process: &Identity) -> bool {
+        self.how == How::Stopped && self.process == *process
+    }
+
+    /// Whether a finding of this syndrome led to it.
+    pub fn is_because_of(&self, syndrome: &str) -> bool {
+        self.by.strip_prefix(OF_A_FINDING).is_some_and(|cause| cause.trim_start() == syndrome)
+    }
+
+    /// Whether a finding led to it, and not a person's command.
+    pub fn is_of_a_finding(&self) -> bool {
+        self.by.starts_with(OF_A_FINDING)
+    }
+}
+
 /// Lets go of a run that goes on: by another process, because somebody continued it, or because it
 /// did not heed what it was asked.
 pub(super) fn follow(context: &Context<'_>, memory: &mut Memory) {
@@ -62,8 +82,9 @@ pub(super) fn follow(context: &Context<'_>, memory: &mut Memory) {
     let goes_on = match how_it_is(context) {
         Being::Lives(life) => match held.how {
             How::Stopped => false,
-            // D: it waits for a child that is held between fork and exec.
-            How::Frozen => !matches!(life.state, 'T' | 't' | 'D'),
+            // D: it waits for a child that is held between fork and exec, or it runs and waits for a disk.
+            How::Frozen if life.state == 'D' => context.look.digest.rows > 0,
+            How::Frozen => !matches!(life.state, 'T' | 't'),
             How::Asked => held.rows > ROWS_OF_PROGRESS,
         },
         // Whoever is held by a signal does not end by itself: that is told.
@@ -109,9 +130,13 @@ pub(super) fn quiet(context: &Context<'_>, memory: &Memory, opinions: &mut Vec<O
         .extend(open.map(|open| Opinion::Well(open.clone(), format!("the run was {word} ({})", held.by))));
 }
 
-/// Where a run stands that is held; none while it still runs to its end.
+/// Where a run stands that is held; none while it still runs to its end, and none of one that was
+/// complete before. One that heeds SIGTERM and exits with 0 is stopped and not complete.
 pub(super) fn phase(context: &Context<'_>, memory: &Memory) -> Option<Phase> {
     let held = memory.held.as_ref()?;
+    if memory.end.as_ref().is_some_and(|end| end.by_operator || end.at < held.at) {
+        return None;
+    }
     match held.how {
         How::Stopped => context.living().is_none().then_some(Phase::Stopped),
         How::Frozen | How::Asked => Some(Phase::Paused),

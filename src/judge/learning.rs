@@ -1,18 +1,20 @@
 //! Check `learning`: whether the loss of a run that is attended falls at all, and the reward of a
-//! policy does not go down. Only in the first phase: later it is `plateau` that asks, with more
+//! policy does not go down. Only in the first phase: later `plateau` and `policy` ask, with more
 //! patience.
 
-use super::number::say;
+use super::number::{self, Word, at, say};
 use super::profile::{Profile, profile};
 use super::say::plain;
 use super::{Context, Memory};
 use crate::finding::{Claim, Opinion, Scope, Severity, Subject};
 use crate::metrics::numbers::Numbers;
 use crate::metrics::numbers::curve::Bin;
+use crate::metrics::numbers::episode::Place;
 
 /// Its name.
 pub const NAME: &str = "learning";
 const SYNDROME: &str = "loss_not_decreasing";
+const REWARD: &str = "reward_decreasing";
 
 /// Nothing is said before so many rows of the attempt (the contract's numbers, as the next two).
 const ROWS_LEAST: u64 = 20;
@@ -31,6 +33,17 @@ const HALVES_SURE: f64 = 2.0;
 const HALVES_FLAT: f64 = 1e-2;
 /// A loss that came down to a tenth of its start has arrived rather than got stuck.
 const CONVERGED: f64 = 10.0;
+
+/// Levels of the reward (medians of three rows) in each half, below which nothing is said of it.
+const LEVELS: usize = 6;
+/// Standard errors by which the second half of a policy's rewards is below the first: its episodes
+/// differ more, and less independently, than the batches of other work; and by which share of all that
+/// was seen so far.
+const REWARD_SURE: f64 = 5.0;
+const REWARD_LOST: f64 = 0.3;
+
+/// Correlation of one level with the next above which the few levels say no more of it.
+const FOLLOWS_MOST: f64 = 0.9;
 
 /// A fall from one window to the next.
 #[derive(Debug, Clone, Copy)]
@@ -57,8 +70,65 @@ impl Fall {
     }
 }
 
-/// `loss_not_decreasing`.
+/// `loss_not_decreasing`, `reward_decreasing`.
 pub fn check(context: &Context<'_>, memory: &mut Memory) -> Vec<Opinion> {
+    let mut opinions = loss(context, memory);
+    opinions.extend(reward(context, memory));
+    opinions
+}
+
+fn reward(context: &Context<'_>, memory: &Memory) -> Option<Opinion> {
+    let subject = Subject::new(NAME, REWARD);
+    let well = |why: &str| {
+        let open = context.is_open(NAME, REWARD);
+        open.then(|| Opinion::Well(subject.clone(), why.to_owned()))
+    };
+    if context.attended.is_none() {
+        return well("the first phase is over; from here on it is judged as reward_collapse");
+    }
+    let returns = &context.look.digest.numbers.returns;
+    if memory.end.is_some() || returns.collapse.as_ref().is_some_and(|collapse| !collapse.over) {
+        return well("it is told otherwise");
+    }
+    let levels = returns.levels();
+    let (before, now) = levels.split_at(levels.len() / 2);
+    if context.look.digest.rows == 0 || before.len() < LEVELS {
+        return None;
+    }
+    let ((before, error_before), (now, error_now)) = (mean(before), mean(now));
+    let error = error_before.hypot(error_now);
+    let (low, high) = levels
+        .iter()
+        .fold((f64::MAX, f64::MIN), |(low, high), (_, level)| (low.min(*level), high.max(*level)));
+    let bar = (REWARD_SURE * error).max(REWARD_LOST * (high - low));
+    if before - now <= bar {
+        return well("the reward no longer goes down");
+    }
+    let since = levels[levels.len() / 2].0;
+    let message = format!(
+        "the reward goes down: {} on average since{}, after {} before",
+        say(now),
+        at(since).trim_start_matches(" at"),
+        say(before)
+    );
+    let advice = "Watch on if exploration is still being annealed; otherwise lower the learning rate, and look at the sign of the reward, the advantages and the divergence from the reference";
+    let word = Word { severity: Severity::Warning, message, advice };
+    Some(number::claim(context, (NAME, REWARD), word, (since, now, before)).holds())
+}
+
+/// The mean of some levels and its standard error, which is larger where one level follows another, as
+/// running means do.
+fn mean(levels: &[(Place, f64)]) -> (f64, f64) {
+    let count = levels.len() as f64;
+    let mean = levels.iter().map(|(_, level)| level).sum::<f64>() / count;
+    let squares = levels.iter().map(|(_, level)| (level - mean).powi(2)).sum::<f64>();
+    let pairs = levels.windows(2).map(|pair| (pair[0].1 - mean) * (pair[1].1 - mean)).sum::<f64>();
+    let follows = if squares > 0.0 { (pairs / squares).clamp(0.0, FOLLOWS_MOST) } else { 0.0 };
+    let variance = squares / (count - 1.0).max(1.0) / count;
+    (mean, (variance * (1.0 + follows) / (1.0 - follows)).sqrt())
+}
+
+fn loss(context: &Context<'_>, memory: &Memory) -> Vec<Opinion> {
     let subject = Subject::new(NAME, SYNDROME);
     let over = |why: &str| {
         let open = context.is_open(NAME, SYNDROME);
@@ -234,6 +304,25 @@ mod tests {
         scene.attend(1000);
         scene.losses(14_000..14_400, |_| 2.3).patrol();
         assert!(scene.claim(SYNDROME).is_none());
+    }
+
+    #[test]
+    fn a_policy_whose_reward_goes_down_is_told_and_one_that_wavers_is_not() {
+        let told = |reward: Series<'_>| {
+            let mut scene = Scene::new();
+            scene.attend(1000);
+            (0..30).find_map(|look| {
+                for step in 10 * look..10 * (look + 1) {
+                    scene.row(step, |row| row.values.set(crate::metrics::Metric::Reward, reward(step)));
+                }
+                scene.patrol();
+                scene.claim("reward_decreasing").map(|_| ())
+            })
+        };
+        assert_eq!(told(&|step| 100.0 - 0.3 * step as f64 + 20.0 * wobble(step)), Some(()));
+        assert_eq!(told(&|step| 100.0 + 0.3 * step as f64 + 20.0 * wobble(step)), None);
+        assert_eq!(told(&|step| 100.0 + 80.0 * wobble(step)), None);
+        assert_eq!(told(&|_| 0.0), None);
     }
 
     #[test]

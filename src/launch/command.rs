@@ -2,6 +2,7 @@
 
 use crate::config::name_fault;
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::io::{Error, ErrorKind};
 use std::path::Path;
 
@@ -59,6 +60,22 @@ pub fn shown(command: &[String]) -> String {
     };
     command.iter().map(word).collect::<Vec<_>>().join(" ")
 }
+
+/// Why a command cannot be started, where its program is not there at all: what is waited for before a
+/// start is not waited for in vain. `path` is the value of `PATH`.
+pub fn missing(command: &[String], directory: &Path, path: Option<&OsStr>) -> Option<String> {
+    let program = command.first()?;
+    // Without a PATH the system has one of its own.
+    let there = match path {
+        _ if program.contains('/') => directory.join(program).exists(),
+        None => true,
+        Some(path) => std::env::split_paths(path).any(|place| directory.join(place).join(program).exists()),
+    };
+    (!there).then(|| unstartable(command, directory, &Error::from_raw_os_error(NOT_THERE)))
+}
+
+/// `ENOENT`.
+const NOT_THERE: i32 = rustix::io::Errno::NOENT.raw_os_error();
 
 /// Why a command could not be started, and what to type instead.
 pub(super) fn unstartable(command: &[String], directory: &Path, error: &Error) -> String {
@@ -141,6 +158,19 @@ mod tests {
     fn a_command_is_shown_as_a_shell_would_take_it() {
         let command = ["sh", "-c", "it's a b", ""].map(str::to_owned);
         assert_eq!(shown(&command), r"sh -c 'it'\''s a b' ''");
+    }
+
+    #[test]
+    fn a_program_that_is_nowhere_is_known_before_it_is_started() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join("bin")).unwrap();
+        std::fs::File::create(dir.path().join("bin/train")).unwrap();
+        let missing = |program: &str, path: Option<&str>| {
+            missing(&[program.to_owned()], dir.path(), path.map(OsStr::new)).is_some()
+        };
+        assert!(missing("train", Some("/nowhere:")) && missing("./train", Some("bin")));
+        assert!(!missing("train", Some("/nowhere:bin")) && !missing("bin/train", None));
+        assert!(!missing("train", None), "the system's own PATH is not known");
     }
 
     #[test]

@@ -155,6 +155,14 @@ const NUMBERS: &[Observed] = &[
         advice: "Watch on while the learning rate warms up. Otherwise overfit a single batch: a model that cannot has an optimizer without its parameters, gradients of zero, or labels that do not belong to its inputs.",
     },
     Observed {
+        id: "reward_decreasing",
+        title: "The reward of a policy that has just begun goes down",
+        severity: "warning, and only while somebody stays (`trainguard watch`)",
+        means: "The second half of its smoothed rewards so far is below the first by more than chance explains.",
+        told_apart: "A reward that wavers or stands is not told: many policies find nothing for long. One that had been learnt and is lost is `reward_collapse`.",
+        advice: "Watch on while exploration is annealed. Otherwise check the sign of the reward and of the advantages, lower the learning rate, and look at the divergence from the reference.",
+    },
+    Observed {
         id: "grad_norm_high",
         title: "The norm of the gradient is out of the run's own range",
         severity: "warning in the first phase and while it or the loss rises; info later, over a steady norm",

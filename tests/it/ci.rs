@@ -76,6 +76,19 @@ fn github_obeys_our_annotations_and_nothing_that_a_log_says() {
 }
 
 #[test]
+fn the_jobs_own_secrets_are_taken_out_of_both_formats() {
+    let scene = Scene::new();
+    let line = "RuntimeError: CUDA error: an illegal memory access was encountered at correct-horse-9";
+    scene.write("train.log", format!("step 1: loss 2.0\n{line}\n"));
+    for format in ["github", "junit"] {
+        let mut command = scene.command(&[GATE, &[format]].concat());
+        let answer: Answer = command.env("DB_PASSWORD", "correct-horse-9").output().unwrap().into();
+        assert!(answer.code == 2 && answer.stdout.contains("[redacted]"), "{answer:?}");
+        assert!(!answer.stdout.contains("correct-horse-9"), "{answer:?}");
+    }
+}
+
+#[test]
 fn annotated_files_are_named_within_the_checkout() {
     let scene = Scene::new();
     scene.write("out/train.log", hostile());

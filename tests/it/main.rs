@@ -5,6 +5,7 @@
 
 mod act;
 mod agents;
+mod alertmanager;
 mod bad_config;
 mod bad_input;
 mod checkpoints;
@@ -19,6 +20,7 @@ mod failures;
 mod fixtures;
 mod frameworks;
 mod gpu;
+mod heartbeat;
 mod histories;
 mod history;
 mod judge;

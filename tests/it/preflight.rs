@@ -2,6 +2,7 @@
 //! whose state is a file that it reads at each call.
 
 mod answers;
+mod launched;
 mod requests;
 
 use crate::gpu::{Machine, NVML, SMI, training};

@@ -4,6 +4,7 @@
 use crate::daemons::{Daemon, fetch};
 use crate::scene::{Scene, failure, healthy, until};
 use serde_json::json;
+use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -169,4 +170,20 @@ fn a_critical_run_is_scraped_fires_in_alertmanager_can_be_silenced_and_resolves(
     let silent = "alertname=TrainguardSilent";
     until("the silence of the guard itself is told", || !alertmanager.alerts(silent).is_empty());
     assert_eq!(alertmanager.alerts(silent)[0]["labels"]["run"], "demo");
+}
+
+#[test]
+fn every_metric_is_documented_and_every_documented_one_can_be_exposed() {
+    let read =
+        |name: &str| std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(name)).unwrap();
+    let metrics = |text: &str, quote: char| -> BTreeSet<String> {
+        let quoted = text.split(quote).filter(|part| part.starts_with("trainguard_") && !part.ends_with('_'));
+        quoted
+            .filter(|part| part.chars().all(|c| c.is_ascii_lowercase() || c == '_'))
+            .map(str::to_owned)
+            .collect()
+    };
+    let documented = metrics(&read("docs/prometheus.md"), '`');
+    let exposed = metrics(&read("src/deliver/prometheus.rs"), '"');
+    assert!(exposed.len() > 20 && documented == exposed, "{documented:#?}\n{exposed:#?}");
 }

@@ -12,6 +12,7 @@ use crate::deliver::{github, junit, nagios, text};
 use crate::error::{Result, chain};
 use crate::finding::Severity;
 use crate::persist::store::Store;
+use crate::redact::Redactor;
 use print::Printer;
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -51,7 +52,8 @@ fn look_once(args: &Args, common: &Common, clock: &Clock, out: &mut dyn Write) -
             Err(error) => (Severity::Unknown.exit_code(), chain(error)),
         };
         let left = common.timeout.saturating_sub(clock.elapsed());
-        unheard(&config, common, heartbeat.end(code, &report, left));
+        let redactor = Redactor::of_environment(std::env::vars_os());
+        unheard(&config, common, heartbeat.end(code, &report, &redactor, left));
     }
     ended
 }

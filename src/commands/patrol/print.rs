@@ -8,6 +8,7 @@ use crate::deliver::report::{Report, RunReport};
 use crate::deliver::{github, junit, nagios, text};
 use crate::finding::Severity;
 use crate::persist::step;
+use crate::redact::Redactor;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -74,11 +75,18 @@ impl<'a> Printer<'a> {
                     writeln!(out, "{}", serde_json::to_string(report).map_err(io::Error::other)?)?;
                 }
                 ReportFormat::Nagios => nagios::report(out, report, told.troubles)?,
-                ReportFormat::Github => {
-                    let workspace = std::env::var_os("GITHUB_WORKSPACE").map(PathBuf::from);
-                    github::report(out, report, told.troubles, self.clock.entropy, workspace.as_deref())?;
+                ReportFormat::Github | ReportFormat::Junit => {
+                    let redactor = Redactor::of_environment(std::env::vars_os());
+                    let report = report.redacted(&redactor);
+                    let troubles: Vec<_> =
+                        told.troubles.iter().map(|trouble| redactor.redact(trouble)).collect();
+                    if self.args.format == ReportFormat::Junit {
+                        junit::report(out, &report, &troubles, threshold)?;
+                    } else {
+                        let workspace = std::env::var_os("GITHUB_WORKSPACE").map(PathBuf::from);
+                        github::report(out, &report, &troubles, self.clock.entropy, workspace.as_deref())?;
+                    }
                 }
-                ReportFormat::Junit => junit::report(out, report, told.troubles, threshold)?,
                 ReportFormat::Text => text::report(out, report, style)?,
             }
         } else {

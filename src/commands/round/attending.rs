@@ -15,14 +15,16 @@ pub(crate) struct Watcher {
     identity: Identity,
     /// The steps of the first phase.
     pub(crate) steps: u64,
+    /// It stays although something critical was found: the run is not to go on alone.
+    pub(crate) stays: bool,
 }
 
 impl Watcher {
     /// This process.
-    pub(crate) fn this(steps: u64) -> Self {
+    pub(crate) fn this(steps: u64, stays: bool) -> Self {
         let pid = i32::try_from(std::process::id()).unwrap_or_default();
         let unknown = || Identity { pid, start_ticks: 0, boot_id: boot_id() };
-        Self { identity: identity(pid).unwrap_or_else(unknown), steps }
+        Self { identity: identity(pid).unwrap_or_else(unknown), steps, stays }
     }
 
     /// Whoever else stays with the run whose state this is.
@@ -98,6 +100,9 @@ impl Round<'_> {
             return None;
         }
         let ending = ending(context, state, decision)?;
+        if watcher.stays && matches!(ending, Ending::Critical(_)) {
+            return Some(ending);
+        }
         state.watch = None;
         if state.phase == Phase::Watch {
             state.phase = Phase::Patrol;

@@ -56,7 +56,10 @@ pub(super) fn ending(context: &Context<'_>, state: &State, decision: &Decision) 
     });
     let first = critical.clone().next().map(|finding| Box::new(finding.clone()));
     if state.phase.is_over() {
-        return Some(Ending::RunEnded { phase: state.phase, cause: first });
+        let held = state.memory.held.as_ref();
+        let blamed = |finding: &&Finding| held.is_some_and(|held| held.is_because_of(&finding.syndrome));
+        let blamed = decision.findings.iter().find(blamed).map(|finding| Box::new(finding.clone()));
+        return Some(Ending::RunEnded { phase: state.phase, cause: blamed.or(first) });
     }
     let settled = critical.find(|finding| is_settled(context, state, finding));
     if let Some(finding) = settled {

@@ -19,11 +19,11 @@ use crate::cli::Common;
 use crate::clock::Clock;
 use crate::config::{Config, Run};
 use crate::decide::Alert;
-use crate::deliver::alertmanager::{self, Seen};
+use crate::deliver::alertmanager::{self, Desk, Seen};
 use crate::deliver::health::{self, Update};
 use crate::deliver::outbox::{Delivery, Outbox};
 use crate::deliver::report::{Report, RunReport, SCHEMA};
-use crate::deliver::{prometheus, text};
+use crate::deliver::{Site, prometheus, text};
 use crate::error::{Error, Result, chain};
 use crate::finding::Severity;
 use crate::judge;
@@ -33,6 +33,7 @@ use crate::persist::lock::Lock;
 use crate::persist::run_directory::Record;
 use crate::persist::state::{Loaded, State};
 use crate::persist::store::Store;
+use crate::redact::Redactor;
 pub(crate) use acting::Acting;
 pub(crate) use attending::{Doing, Glimpse, Watcher};
 use counsel::Stage;
@@ -337,16 +338,13 @@ impl Round<'_> {
             let open = &outcome.state.as_ref()?.ledger.open;
             Some(Seen { run: &outcome.report.name, open })
         });
-        let machine = rustix::system::uname();
-        let site = alertmanager::Site {
-            store: &keep.store,
-            config: self.config,
-            env: &|name| std::env::var_os(name),
-            now: self.clock.wall(),
-            host: &machine.nodename().to_string_lossy(),
-            whole: self.whole,
-        };
-        alertmanager::tell(&site, &seen.collect::<Vec<_>>(), until)
+        let seen: Vec<_> = seen.collect();
+        let redactor = Redactor::of_environment(std::env::vars_os());
+        let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+        let env = |name: &str| std::env::var_os(name);
+        let site = Site { env: &env, now: self.clock.wall(), host: &host, redactor: &redactor };
+        let desk = Desk { store: &keep.store, config: self.config, site, whole: self.whole };
+        desk.tell(&seen, until)
     }
 }
 

@@ -38,6 +38,10 @@ fn of(ended: &Ended, now: DateTime<Utc>) -> Vec<String> {
             let headline = format!("{run}: the run has failed");
             diagnosis(headline, finding, &ended.last_lines, now)
         }
+        Ending::RunEnded { phase: Phase::Stopped, cause: Some(finding) } => {
+            let headline = format!("{run}: the run was stopped");
+            diagnosis(headline, finding, &ended.last_lines, now)
+        }
         Ending::RunEnded { phase, .. } => {
             let how = ended.how.as_ref().map_or_else(String::new, |how| format!(": {}", one_line(how)));
             let word = match phase {

@@ -20,6 +20,7 @@ use crate::clock::Clock;
 use crate::config::{BareLog, Config, Run};
 use crate::error::{Error, Result};
 use display::Display;
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -39,7 +40,9 @@ pub fn run(args: &Args, common: &Common, clocks: &dyn Fn() -> Clock, out: &mut d
     let stop = Arc::new(AtomicBool::new(false));
     listen(&stop)?;
     let steps = args.phase1_steps.unwrap_or(config.training.phase1_steps);
-    let attended = Attended { common, config: &config, keep: &keep, interval: args.interval, steps, clocks };
+    let acting = if args.dry_run { Acting::Say } else { Acting::Wait };
+    let (interval, stays) = (args.interval, false);
+    let attended = Attended { common, config: &config, keep: &keep, interval, steps, acting, clocks, stays };
     let mut display = Display::new(out, common);
     let ended = attended.attend(runs, &stop, &mut display)?;
     let flags = closing::flags(&config, &args.selection);
@@ -82,7 +85,11 @@ pub(crate) struct Attended<'a> {
     pub(crate) interval: Duration,
     /// The steps of the phase.
     pub(crate) steps: u64,
+    /// How what is configured is done.
+    pub(crate) acting: Acting,
     pub(crate) clocks: &'a dyn Fn() -> Clock,
+    /// What is critical is diagnosed and the phase goes on, until the run ends or is stopped for it.
+    pub(crate) stays: bool,
 }
 
 /// A run whose first phase is over.
@@ -108,7 +115,8 @@ impl Attended<'_> {
         stop: &AtomicBool,
         voice: &mut dyn Voice,
     ) -> Result<Vec<Ended>> {
-        let watcher = Watcher::this(self.steps);
+        let watcher = Watcher::this(self.steps, self.stays);
+        let mut diagnosed = BTreeSet::new();
         let answered = runs.iter().any(|run| run.orchestrator.is_some());
         let interval = if answered { self.interval.min(ANSWERED) } else { self.interval };
         let mut ended = Vec::new();
@@ -123,13 +131,18 @@ impl Attended<'_> {
                 keep: Some(self.keep),
                 whole: false,
                 last: false,
-                acting: Acting::Wait,
+                acting: self.acting,
                 watcher: Some(&watcher),
             };
             let verdict = round.look(runs.clone(), voice);
             for outcome in verdict.outcomes {
                 refuse(&outcome, &watcher, first)?;
-                if let Some(ending) = outcome.ending.clone() {
+                let Some(ending) = outcome.ending.clone() else { continue };
+                if let (Ending::Critical(finding), true) = (&ending, self.stays) {
+                    if diagnosed.insert(finding.signature.clone()) {
+                        self.diagnose(&Ended::of(&outcome, ending), voice);
+                    }
+                } else {
                     runs.retain(|run| run.name != outcome.report.name);
                     ended.push(Ended::of(&outcome, ending));
                 }
@@ -143,6 +156,18 @@ impl Attended<'_> {
                 return Ok(ended);
             }
         }
+    }
+}
+
+impl Attended<'_> {
+    /// Says what there is to diagnose while the phase goes on.
+    fn diagnose(&self, ended: &Ended, voice: &mut dyn Voice) {
+        if self.common.quiet {
+            return;
+        }
+        let lines = closing::tell(std::slice::from_ref(ended), self.config, "", (self.clocks)().wall());
+        // Where nobody reads any more there is nobody to tell.
+        drop(writeln!(voice.terminal(), "{}", lines.join("\n")));
     }
 }
 

@@ -89,15 +89,10 @@ severity_routing: {{critical: [am], warning: [am]}}
     }
 
     fn tell_as(&self, minutes: i64, whole: bool, seen: &[Seen<'_>]) -> Vec<String> {
-        let site = Site {
-            store: &self.store,
-            config: &self.config,
-            env: &|_| None,
-            now: time(minutes),
-            host: "gpu1",
-            whole,
-        };
-        tell(&site, seen, Instant::now() + Duration::from_secs(10))
+        let redactor = Redactor::of_environment([]);
+        let site = Site { env: &|_| None, now: time(minutes), host: "gpu1", redactor: &redactor };
+        let desk = Desk { store: &self.store, config: &self.config, site, whole };
+        desk.tell(seen, Instant::now() + Duration::from_secs(10))
     }
 
     fn tell(&self, minutes: i64, open: &[Open]) -> Vec<String> {
@@ -262,4 +257,20 @@ fn a_config_that_others_can_change_sends_nothing() {
     place.config.trusted = false;
     let troubles = place.tell(0, &[open("oom", None, Severity::Critical)]);
     assert!(troubles[0].contains("others can change the config"), "{troubles:?}");
+}
+
+#[test]
+fn what_was_written_down_and_not_sent_is_due_at_once() {
+    let server = Server::start(&[OK, OK]);
+    let place = Place::new(&server.address);
+    let oom = open("oom", None, Severity::Critical);
+    place.tell(0, std::slice::from_ref(&oom));
+    // The round that was to end it was killed before it sent anything.
+    let mut firing = read(&place.store, "am").unwrap();
+    firing.alerts[0].over = Some(time(0));
+    firing.taken = None;
+    save(&place.store, "am", &firing).unwrap();
+    place.tell(0, &[]);
+    let requests = server.thread.join().unwrap();
+    assert_eq!(ends(&requests[1], 0), [row("oom", "critical", 0)]);
 }

@@ -57,9 +57,9 @@ pub fn written(directory: &RunDirectory, known: Option<&Memory>) -> (Vec<Choice>
 /// # Errors
 /// What went wrong, for people.
 pub fn asked(server: &Server<'_>, known: &Memory, limit: Duration) -> Result<Vec<Choice>, String> {
-    let waits =
-        |id: &str| known.alerts.iter().any(|sent| sent.id.as_deref() == Some(id) && sent.answered.is_none());
-    if !known.alerts.iter().any(|sent| sent.id.is_some() && sent.answered.is_none()) {
+    let open = known.alerts.iter().filter(|sent| sent.answered.is_none());
+    let waits = |id: &str| open.clone().any(|sent| sent.id == id);
+    if open.clone().next().is_none() {
         return Ok(Vec::new());
     }
     let said = server.get("/alerts", limit).map_err(reason)?;

@@ -55,11 +55,11 @@ impl Channel for Far {
     }
 }
 
-pub(super) fn now() -> DateTime<Utc> {
+pub(crate) fn now() -> DateTime<Utc> {
     "2026-01-01T00:00:00Z".parse().unwrap()
 }
 
-pub(super) fn alert(number: u32) -> Alert {
+pub(crate) fn alert(number: u32) -> Alert {
     Alert {
         id: format!("{number:032x}"),
         time: now() + chrono::TimeDelta::seconds(i64::from(number)),
@@ -81,7 +81,7 @@ pub(super) fn alert(number: u32) -> Alert {
     }
 }
 
-pub(super) fn to(names: &[&str]) -> Vec<Destination> {
+pub(crate) fn to(names: &[&str]) -> Vec<Destination> {
     names.iter().map(|&name| Destination { channel: name.to_owned(), path: None }).collect()
 }
 

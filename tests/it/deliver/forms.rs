@@ -101,7 +101,13 @@ fn a_line_that_tries_everything_is_harmless_in_every_channel() {
             assert!(!got.body.contains(['<', '>', '&']), "{got:?}");
         }
         if ["/slack", "/discord"].contains(&got.path.as_str()) {
-            assert!(!text.contains("@everyone") && !text.contains("<!channel>"), "{text}");
+            assert!(!text.contains("@everyone"), "{text}");
+        }
+        if got.path == "/slack" {
+            assert!(!text.contains('<') && text.contains("&lt;!channel&gt;"), "{text}");
+        }
+        if got.path == "/discord" {
+            assert_eq!(got.json()["allowed_mentions"], serde_json::json!({"parse": []}));
         }
     }
     assert_eq!(got.iter().filter(|got| got.header("x-hub-signature-256").is_some()).count(), 1);

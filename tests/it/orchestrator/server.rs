@@ -157,7 +157,7 @@ fn take(kept: &mut Kept, what: &str, key: Option<String>, body: &str) -> (u16, V
         "GET /runs/r1" => json!({"id": "r1", "status": kept.status}),
         "GET /alerts" => json!(kept.alerts),
         "POST /runs/r1/status" => {
-            kept.status = body["status"].as_str().unwrap().to_owned();
+            body["status"].as_str().unwrap().clone_into(&mut kept.status);
             kept.statuses.push(body);
             json!({})
         }
