@@ -14,7 +14,7 @@ use crate::error::{Result, chain};
 use crate::judge::Phase;
 use crate::observe::guard::Undelivered;
 use crate::observe::launched::Ending;
-use crate::observe::process::Identity;
+use crate::observe::process::{self, Identity};
 use crate::persist::run_directory::RunDirectory;
 use crate::persist::run_directory::answers::Answer;
 use crate::persist::state::State;
@@ -117,7 +117,7 @@ impl Round<'_> {
         }
         for choice in found {
             let heeded = self.heed_one(keep, run, state, &choice);
-            troubles.extend(heeded.err().map(|error| chain(&error)));
+            troubles.extend(heeded.unwrap_or_else(|error| Some(chain(&error))));
         }
         troubles
     }
@@ -147,21 +147,33 @@ impl Round<'_> {
 
     /// Order, state, note, and only then the answer is gone: whoever is killed in between leaves what is
     /// recognised as the same order.
-    fn heed_one(&self, keep: &Keep, run: &Run, state: &mut State, choice: &Choice) -> Result<()> {
-        if choice.stops() {
-            self.order_stop(keep, run, state, choice)?;
-        }
+    fn heed_one(&self, keep: &Keep, run: &Run, state: &mut State, choice: &Choice) -> Result<Option<String>> {
+        let said = if choice.stops() { self.order_stop(keep, run, state, choice)? } else { None };
         if let Some(settings) = &run.orchestrator {
             let answer = |memory: &mut Memory| memory.answer(&choice.alert, &choice.said);
             memory::change(&keep.store, &run.name, settings, answer)?;
         }
-        choice.file.as_deref().map_or(Ok(()), Answer::take)
+        choice.file.as_ref().map_or(Ok(()), |(path, _)| Answer::take(path))?;
+        Ok(said)
     }
 
-    fn order_stop(&self, keep: &Keep, run: &Run, seen: &mut State, choice: &Choice) -> Result<()> {
+    /// Orders the stop; says why not where the word was about an earlier start.
+    fn order_stop(
+        &self,
+        keep: &Keep,
+        run: &Run,
+        seen: &mut State,
+        choice: &Choice,
+    ) -> Result<Option<String>> {
         let lock = keep.store.lock_run(&run.name, self.common.lock_wait)?;
         let mut state = State::load(&keep.store, &run.name, run.log.as_deref(), self.clock)?.state;
         let target = target(keep, &state)?;
+        if target.as_ref().and_then(process::began).is_some_and(|began| choice.is_older(began)) {
+            return Ok(Some(format!(
+                "{:?} was answered to {} before the process of now began: it is not stopped; `trainguard stop {}` stops it",
+                choice.said, choice.alert, run.name
+            )));
+        }
         let about = choice.syndrome.as_deref().unwrap_or(&choice.alert);
         let why = format!("somebody answered {:?} to {about}", choice.said);
         let step = state.memory.numbers.printed_step();
@@ -171,7 +183,7 @@ impl Round<'_> {
         keep.store.sync()?;
         drop(lock);
         seen.orders = state.orders;
-        Ok(())
+        Ok(None)
     }
 
     /// Tells the servers how the runs stand. Returns what went wrong; under `-q` what is known is not

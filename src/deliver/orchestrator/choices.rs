@@ -7,7 +7,7 @@ use crate::persist::run_directory::RunDirectory;
 use crate::persist::run_directory::answers::Answer;
 use serde_json::Value;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 /// A choice with one of these in it stops the run.
 const STOPS: [&str; 3] = ["stop", "kill", "terminate"];
@@ -23,8 +23,8 @@ pub struct Choice {
     pub syndrome: Option<String>,
     /// What was chosen.
     pub said: String,
-    /// The file that says so.
-    pub file: Option<PathBuf>,
+    /// The file that says so, and when it was written.
+    pub file: Option<(PathBuf, Option<SystemTime>)>,
 }
 
 impl Choice {
@@ -34,7 +34,12 @@ impl Choice {
         STOPS.iter().any(|word| said.contains(word))
     }
 
-    fn of(id: &str, said: &str, known: Option<&Memory>, file: Option<PathBuf>) -> Self {
+    /// Whether it was written before then: about another process than the one that began then.
+    pub fn is_older(&self, than: SystemTime) -> bool {
+        self.file.as_ref().and_then(|(_, written)| *written).is_some_and(|written| written < than)
+    }
+
+    fn of(id: &str, said: &str, known: Option<&Memory>, file: Option<(PathBuf, Option<SystemTime>)>) -> Self {
         let sent = known.and_then(|known| known.alert(id));
         Self {
             alert: sent.map_or(id, |sent| &sent.alert).to_owned(),
@@ -48,7 +53,8 @@ impl Choice {
 /// The choices that stand in files, and what is wrong with the others, for people.
 pub fn written(directory: &RunDirectory, known: Option<&Memory>) -> (Vec<Choice>, Vec<String>) {
     let (answers, troubles) = directory.answers();
-    let choice = |answer: Answer| Choice::of(&answer.id, &answer.said, known, Some(answer.path));
+    let choice =
+        |answer: Answer| Choice::of(&answer.id, &answer.said, known, Some((answer.path, answer.written)));
     (answers.into_iter().map(choice).collect(), troubles)
 }
 

@@ -5,6 +5,7 @@ use crate::error::{Error, Result, chain};
 use crate::persist::step;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 /// Answers that are taken by one look: an operator writes a few.
 const TAKEN_MAX: usize = 64;
@@ -16,6 +17,8 @@ pub struct Answer {
     pub id: String,
     /// Its first line.
     pub said: String,
+    /// When it was written.
+    pub written: Option<SystemTime>,
     /// Where it stands.
     pub path: PathBuf,
 }
@@ -40,7 +43,10 @@ impl RunDirectory {
                 continue;
             }
             match said(&path) {
-                Ok(Some(said)) => answers.push(Answer { id, said, path }),
+                Ok(Some(said)) => {
+                    let written = path.symlink_metadata().and_then(|meta| meta.modified()).ok();
+                    answers.push(Answer { id, said, written, path });
+                }
                 // Whoever writes it is about to.
                 Ok(None) => {}
                 Err(error) => troubles.push(chain(&error)),

@@ -195,6 +195,33 @@ fn an_alert_arrives_once_whoever_is_killed_after_it() {
 }
 
 #[test]
+fn whatever_step_a_patrol_is_killed_at_the_server_has_everything_once() {
+    let mut step = 0;
+    loop {
+        step += 1;
+        let post = Post::new("  done_when: all done");
+        post.scene.write("train.log", healthy(0, 20) + &failure(0));
+        let mut command = post.scene.command(&["patrol", "--now", &post.at(0)]);
+        let died = command.env("TRAINGUARD_DIE_AT", step.to_string()).output().unwrap();
+        let last = died.status.code().is_some();
+        post.scene.append("train.log", healthy(20, 10) + "all done\n");
+        post.patrol(5);
+        post.patrol(10);
+        let said = String::from_utf8_lossy(&died.stderr).into_owned();
+        assert_eq!(post.server.see(|kept| kept.alerts.len()), 1, "step {step}: {said}");
+        let mut steps = post.server.steps();
+        steps.sort_unstable();
+        assert_eq!(steps, (0..30).collect::<Vec<_>>(), "step {step}: {said}");
+        let ended = post.server.words().iter().filter(|word| *word == "finished").count();
+        assert_eq!(ended, 1, "step {step}: {said}");
+        if last {
+            break;
+        }
+    }
+    assert!(step > 20, "only {step} steps");
+}
+
+#[test]
 fn of_a_launched_run_it_is_told_the_exit_code_and_what_it_failed_of() {
     let post = Post::new("");
     let url = post.server.url();

@@ -90,6 +90,18 @@ fn ignore_is_noted_and_changes_nothing() {
 }
 
 #[test]
+fn an_answer_from_before_the_process_began_stops_nobody() {
+    let (post, training) = alerted();
+    let file = post.scene.write(".trainguard/demo/alerts/al-1.response", "Stop Job\n");
+    let written = std::fs::File::options().append(true).open(file).unwrap();
+    written.set_modified(std::time::SystemTime::now() - Duration::from_hours(1)).unwrap();
+    let answer = post.scene.run(&["patrol"]);
+    assert!(answer.stderr.contains("before the process of now began"), "{answer:?}");
+    assert!(state(training.pid()).is_some() && entries(&post.scene, "stop", "intent").is_empty());
+    assert!(!post.scene.path(".trainguard/demo/alerts/al-1.response").exists());
+}
+
+#[test]
 fn a_watch_tells_every_half_minute_at_most_and_obeys_at_once() {
     let (post, training) = alerted();
     let answer = post.scene.run(&["ack", "demo"]);
@@ -111,8 +123,6 @@ fn a_watch_tells_every_half_minute_at_most_and_obeys_at_once() {
     let statuses = post.server.words().len() - told;
     assert!(statuses as u64 <= most, "{statuses} in {:?}", began.elapsed());
     resolve(&post, "Stop Job");
-    let asked = Instant::now();
     within(Duration::from_mins(1), "the watch obeys", || group(training.pid()).is_empty());
     assert!(!entries(&post.scene, "stop", "intent").is_empty(), "{}", post.scene.read("watch.out"));
-    println!("obeyed after {:?}", asked.elapsed());
 }
