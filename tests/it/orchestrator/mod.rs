@@ -204,9 +204,10 @@ fn whatever_step_a_patrol_is_killed_at_the_server_has_everything_once() {
         let mut command = post.scene.command(&["patrol", "--now", &post.at(0)]);
         let died = command.env("TRAINGUARD_DIE_AT", step.to_string()).output().unwrap();
         let last = died.status.code().is_some();
-        post.scene.append("train.log", healthy(20, 10) + "all done\n");
         post.patrol(5);
+        post.scene.append("train.log", healthy(20, 10) + "all done\n");
         post.patrol(10);
+        post.patrol(15);
         let said = String::from_utf8_lossy(&died.stderr).into_owned();
         assert_eq!(post.server.see(|kept| kept.alerts.len()), 1, "step {step}: {said}");
         let mut steps = post.server.steps();
