@@ -76,6 +76,11 @@ fn describe(config: &Config, worst: &mut Severity) -> String {
     for named in &config.channels.named {
         say("channel", channel_remark(named, config));
     }
+    for run in &config.runs {
+        if let Some(server) = &run.orchestrator {
+            say("orchestrator", well(format!("{} is run {} of {}", run.name, server.run_id, server.address)));
+        }
+    }
     for (severity, channels) in &config.routing {
         let reached = channels.iter().any(|channel| match channel.as_str() {
             "terminal" => config.channels.terminal,
@@ -320,7 +325,7 @@ mod tests {
     #[test]
     fn a_config_that_fits_its_surroundings_is_told_in_full() {
         let dir = place(
-            "runs:\n- {name: gpt, log: logs/train.log, process: {match: 'train\\.py'}, checkpoints: {dir: ck}, total_steps: 1000, done_when: 'all done'}\n- {name: ranks, log: 'logs/rank*.log', process: {pid: 7}}\norchestrator: {}\njudge: {command: [claude, -p], timeout: 20}\n",
+            "runs:\n- {name: gpt, log: logs/train.log, process: {match: 'train\\.py'}, checkpoints: {dir: ck}, total_steps: 1000, done_when: 'all done'}\n- {name: ranks, log: 'logs/rank*.log', process: {pid: 7}}\nenvironment: {}\njudge: {command: [claude, -p], timeout: 20}\n",
         );
         put(&dir, "logs/train.log", "");
         put(&dir, "logs/rank0.log", "");

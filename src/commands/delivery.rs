@@ -2,7 +2,7 @@
 
 use crate::config::Config;
 use crate::deliver::outbox::{Delivery, Outbox};
-use crate::deliver::{Site, at_hand, elsewhere};
+use crate::deliver::{Site, at_hand, elsewhere, orchestrator};
 use crate::error::chain;
 use crate::persist::store::Store;
 use crate::redact::Redactor;
@@ -36,6 +36,7 @@ impl Post<'_> {
         let site = Site { env: &env, now, host: &host, redactor: &redactor };
         let mut channels = at_hand(self.store, out, shown, &redactor);
         channels.extend(elsewhere(self.config, site));
+        channels.extend(orchestrator::channels(self.config, self.store, site));
         let drained = self.outbox.drain(&mut channels, now, until);
         drained.unwrap_or_else(|error| Delivery { troubles: vec![chain(&error)], dropped: Vec::new() })
     }

@@ -65,6 +65,9 @@ fn adopt(config: &mut Config, bare: bool, names: &[String], now: DateTime<Utc>) 
     if config.runs.is_empty() {
         config.runs.extend(over.into_iter().max_by_key(|(started, _)| *started).map(|(_, run)| run));
     }
+    if let ([run], true) = (config.runs.as_mut_slice(), config.orchestrator.is_some()) {
+        run.orchestrator = config.orchestrator.take();
+    }
     Ok(())
 }
 
@@ -81,6 +84,7 @@ fn run(name: &str, record: Option<&Record>) -> Run {
         gpus: Vec::new(),
         profile: None,
         actions: Actions::default(),
+        orchestrator: None,
     }
 }
 

@@ -28,7 +28,9 @@ pub(super) fn channels(
         _ => None,
     };
     if raw.orchestrator.is_some() {
-        notes.push(super::not_in_effect(&at.name("orchestrator")));
+        let next =
+            "a run's server stands under `orchestrator:` of the run, and `severity_routing` may name it";
+        notes.push(format!("{} has no keys: {next}", at.name("orchestrator")));
     }
     let mut named = Vec::new();
     for (name, raw) in &raw.others {

@@ -113,6 +113,7 @@ pub(super) fn resolve(
         command: None,
         profile: None,
         actions: Actions::default(),
+        orchestrator: None,
     };
     Ok(Bare { run, base })
 }

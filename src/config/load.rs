@@ -8,10 +8,11 @@ use super::files::{self, Found};
 use super::locate::Aim;
 use super::section::Section;
 use super::{
-    Config, HEALTH_FILE, STATE_DIR, alerting, diagnose, exposure, gpu, history, judge, metrics, paths,
-    playbook, preflight, raw, runs, thresholds,
+    Config, HEALTH_FILE, Orchestrator, Run, STATE_DIR, alerting, diagnose, exposure, gpu, history, judge,
+    metrics, orchestrator, paths, playbook, preflight, raw, runs, thresholds,
 };
 use crate::error::{Error, Result};
+use crate::playbook::Catalogue;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
@@ -123,6 +124,10 @@ pub fn load(args: &LoadArgs<'_>) -> Result<Config> {
     let Merged { raw, .. } = &merged;
     let playbook = playbook::playbook(&merged.at("playbook"), raw.playbook.as_ref())?;
     let flags = flags(args, &found.documents, &state_dir);
+    let (runs, orchestrator) = match single {
+        Some(single) => (vec![single.run], None),
+        None => merged.runs(&playbook, &mut notes)?,
+    };
     let config = Config {
         training: thresholds::training(&merged.at("training"), raw.training.as_ref())?,
         patrol: thresholds::patrol(&merged.at("patrol"), raw.patrol.as_ref())?,
@@ -137,10 +142,8 @@ pub fn load(args: &LoadArgs<'_>) -> Result<Config> {
             raw.severity_routing.as_ref(),
             raw.channels.as_ref(),
         )?,
-        runs: match single {
-            Some(single) => vec![single.run],
-            None => runs::runs(&merged.at("runs"), raw.runs.as_deref(), &playbook, &mut notes)?,
-        },
+        runs,
+        orchestrator,
         playbook,
         flags,
         files: found.documents.iter().map(|document| document.path.clone()).collect(),
@@ -232,6 +235,19 @@ impl<'a> Merged<'a> {
             });
         }
         Ok(())
+    }
+
+    /// The runs, and the server of the one that is yet to be launched.
+    fn runs(
+        &self,
+        playbook: &Catalogue,
+        notes: &mut Vec<String>,
+    ) -> Result<(Vec<Run>, Option<Orchestrator>)> {
+        let [at, top] = [self.at("runs"), self.at("orchestrator")];
+        let mut runs = runs::runs(&at, self.raw.runs.as_deref(), playbook, notes)?;
+        let raw = (self.raw.runs.as_deref().unwrap_or_default(), self.raw.orchestrator.as_ref());
+        let orchestrator = orchestrator::assign([&at, &top], raw, &mut runs)?;
+        Ok((runs, orchestrator))
     }
 
     fn path(&self, section: &str, text: Option<&raw::Text>) -> Result<Option<PathBuf>> {

@@ -22,6 +22,7 @@ mod judge;
 mod load;
 mod locate;
 mod metrics;
+pub mod orchestrator;
 mod paths;
 mod playbook;
 mod preflight;
@@ -44,6 +45,7 @@ pub use gpu::{Gpu, GpuName, GpuSource};
 pub use history::History;
 pub use judge::Judge;
 pub use load::{EXAMPLE, LoadArgs, load};
+pub use orchestrator::Orchestrator;
 pub use paths::{absolute, is_glob, log_directory};
 pub use preflight::{Decision, Preflight};
 pub use runs::{compile, name_fault};
@@ -112,6 +114,8 @@ pub struct Config {
     pub prometheus_textfile: Option<PathBuf>,
     /// What is told that a patrol begins and ends.
     pub heartbeat: Option<Source<Address>>,
+    /// The server of the one run that there is, where the config itself names none: a launched one.
+    pub orchestrator: Option<Orchestrator>,
     /// Things the verdict must say once: keys that are not in effect in this version, a config that others can write.
     pub notes: Vec<String>,
     /// Whether commands may be run and signals sent on this config's word.
@@ -234,6 +238,8 @@ pub struct Run {
     pub profile: Option<Profile>,
     /// What is done about which finding.
     pub actions: Actions,
+    /// The server that keeps this run, where there is one.
+    pub orchestrator: Option<Orchestrator>,
 }
 
 /// `runs[].metrics`.

@@ -29,7 +29,7 @@ pub(super) struct File {
     pub(super) downloads: Option<Later>,
     pub(super) playbook: Option<Playbook>,
     pub(super) judge: Option<Judge>,
-    pub(super) orchestrator: Option<Later>,
+    pub(super) orchestrator: Option<Orchestrator>,
     pub(super) history: Option<History>,
     pub(super) metrics: Option<Metrics>,
     pub(super) prometheus_textfile: Option<Text>,
@@ -96,6 +96,7 @@ pub(super) const SECTIONS_IN_EFFECT: &[&str] = &[
     "metrics",
     "playbook",
     "judge",
+    "orchestrator",
     "prometheus_textfile",
     "heartbeat_url",
     "heartbeat_url_file",
@@ -204,8 +205,20 @@ pub(super) struct Run {
     pub(super) workdir: Option<Later>,
     pub(super) metrics: Option<Text>,
     pub(super) profile: Option<Text>,
-    pub(super) orchestrator: Option<Later>,
+    pub(super) orchestrator: Option<Orchestrator>,
     pub(super) actions: Option<BTreeMap<String, Action>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(
+    deny_unknown_fields,
+    expecting = "a mapping such as `{url: http://127.0.0.1:10000, run_id: a1b2, token_env: AUTH_TOKEN}`"
+)]
+pub(super) struct Orchestrator {
+    pub(super) url: Option<Text>,
+    pub(super) run_id: Option<Text>,
+    pub(super) token_env: Option<Text>,
+    pub(super) token_file: Option<Text>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -109,7 +109,7 @@ fn run(at: &Section<'_>, raw: &raw::Run, playbook: &Catalogue, notes: &mut Vec<S
     }
     let total_steps = at.number("total_steps", raw.total_steps.as_ref(), STEPS)?;
     let done_when = raw.done_when.as_ref().map(|text| regex(at, "done_when", text)).transpose()?;
-    let later = [("workdir", &raw.workdir), ("orchestrator", &raw.orchestrator)];
+    let later = [("workdir", &raw.workdir)];
     let gpus = super::gpu::names(&at.key("gpus"), raw.gpus.as_deref().unwrap_or_default())?;
     for (key, _) in later.iter().filter(|(_, value)| value.is_some()) {
         note(notes, &format!("runs[].{key}"));
@@ -130,6 +130,7 @@ fn run(at: &Section<'_>, raw: &raw::Run, playbook: &Catalogue, notes: &mut Vec<S
         gpus,
         profile: raw.profile.as_ref().map(|text| profile(at, text)).transpose()?,
         actions,
+        orchestrator: None,
     })
 }
 

@@ -6,6 +6,7 @@
 //! outcome was told.
 
 mod order;
+mod word;
 
 pub use order::{Cause, NAME, Order, Refusal, told};
 

@@ -7,7 +7,7 @@
 use super::Outcome;
 use super::text::one_line;
 use crate::config::Address;
-use crate::redact::redact;
+use crate::redact::{MARK, redact};
 use chrono::{DateTime, Utc};
 use std::ffi::OsString;
 use std::fmt;
@@ -83,6 +83,10 @@ pub struct Client {
     agent: Agent,
     address: Address,
     now: DateTime<Utc>,
+    /// Bytes of an answer that are read.
+    most: u64,
+    /// What no message may repeat, however the server says it.
+    hidden: Option<String>,
 }
 
 impl Client {
@@ -107,7 +111,19 @@ impl Client {
             .user_agent(concat!("trainguard/", env!("CARGO_PKG_VERSION")))
             .tls_config(TlsConfig::builder().root_certs(roots).build())
             .build();
-        Ok(Self { agent: config.new_agent(), address: address.clone(), now })
+        Ok(Self { agent: config.new_agent(), address: address.clone(), now, most: ANSWER_MAX, hidden: None })
+    }
+
+    /// The same, which reads so many bytes of an answer.
+    #[must_use]
+    pub fn reading(self, most: u64) -> Self {
+        Self { most, ..self }
+    }
+
+    /// The same, whose messages never hold this text.
+    #[must_use]
+    pub fn hiding(self, text: Option<String>) -> Self {
+        Self { hidden: text.filter(|text| !text.is_empty()), ..self }
     }
 
     /// Sends a request and waits for the answer, from the name's look-up to the last byte at most
@@ -128,13 +144,13 @@ impl Client {
         let mut bytes = Vec::new();
         if read_body || !head.status.is_success() {
             // What came before it broke off is good enough to be shown.
-            let read = body.into_reader().take(ANSWER_MAX).read_to_end(&mut bytes);
+            let read = body.into_reader().take(self.most).read_to_end(&mut bytes);
             if let (Err(error), true) = (read, read_body && head.status.is_success()) {
                 return Err(self.passing(&format!("its answer broke off: {error}")));
             }
         }
         let header = head.headers.get("retry-after").and_then(|value| value.to_str().ok());
-        let said = String::from_utf8_lossy(&bytes).into_owned();
+        let said = String::from_utf8_lossy(&bytes[..bytes.len().min(ANSWER_MAX as usize)]).into_owned();
         Ok(Answer {
             status: head.status.as_u16(),
             retry_after: header.and_then(|text| retry_after(text, self.now)),
@@ -167,7 +183,11 @@ impl Client {
     }
 
     fn brief(&self, text: &str) -> String {
-        let text = one_line(&redact(&self.address.conceal(text)));
+        let mut text = self.address.conceal(text);
+        if let Some(hidden) = &self.hidden {
+            text = text.replace(hidden.as_str(), MARK);
+        }
+        let text = one_line(&redact(&text));
         match text.char_indices().nth(SHOWN_MAX) {
             Some((end, _)) => format!("{}…", &text[..end]),
             None => text,

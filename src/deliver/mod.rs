@@ -14,6 +14,7 @@ pub mod journal;
 pub mod junit;
 pub mod nagios;
 pub mod note;
+pub mod orchestrator;
 pub mod outbox;
 pub mod prometheus;
 pub mod report;
@@ -168,6 +169,7 @@ pub fn route(config: &Config, alert: &Alert) -> Vec<Destination> {
             destinations.push(destination);
         }
     }
+    destinations.extend(orchestrator::destination(config, alert));
     destinations
 }
 

@@ -53,6 +53,7 @@ impl Scene {
                 gpus: Vec::new(),
                 profile: None,
                 actions: Actions::default(),
+                orchestrator: None,
             },
             look: look(wall),
             memory: Memory::default(),
@@ -361,6 +362,7 @@ fn look(wall: DateTime<Utc>) -> Look {
 
 fn config() -> Config {
     Config {
+        orchestrator: None,
         aliases: crate::metrics::names::Aliases::default(),
         history: crate::config::History::default(),
         flags: String::new(),

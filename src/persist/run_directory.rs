@@ -9,6 +9,7 @@
 //! All are 0600, opened without following links, and believed only where nobody else could have
 //! written them.
 
+pub mod answers;
 pub mod questions;
 
 use crate::config::name_fault;

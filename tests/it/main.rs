@@ -32,6 +32,7 @@ mod misbehave;
 mod mistakes;
 mod nagios;
 mod numbers;
+mod orchestrator;
 mod own_syndromes;
 mod preflight;
 mod prometheus;

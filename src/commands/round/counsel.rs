@@ -32,6 +32,8 @@ struct Sight<'a> {
     looked: Looked,
     before: Option<Reading>,
     open: Vec<Subject>,
+    /// Rows that the run had before.
+    rows: u64,
     attended: Option<Attendance>,
 }
 
@@ -80,7 +82,8 @@ impl<'a> Stage<'a> {
     ) -> Self {
         let before = state.last.clone();
         let attended = round.attendance(&mut state);
-        let sight = Sight { run, looked, before, open: state.ledger.subjects(), attended };
+        let rows = state.memory.numbers.rows;
+        let sight = Sight { run, looked, before, open: state.ledger.subjects(), rows, attended };
         let context = sight.context(round);
         let opinions = judge::judge(&context, &mut state.memory);
         // Looks that are seconds apart are none that a model is asked about.
@@ -126,6 +129,7 @@ impl Checked<'_> {
             // Verdicts go to mails, agents and dashboards, whose readers may not read the log.
             report.redact(&Redactor::of_environment(std::env::vars_os()));
         }
+        notes.extend(round.keep_rows(&context, &state, sight.rows));
         let kept = round.keep.map(|keep| round.keep_all(keep, &state, &decision.alerts, sight.looked.mode));
         let trouble = kept.and_then(Result::err).map(|error| chain(&error));
         Outcome {

@@ -1,7 +1,8 @@
 //! What a round makes durable of one run: alerts, history and state.
 
 use super::{Keep, Round};
-use crate::decide::{Alert, Decision};
+use crate::decide::{Alert, Decision, alert};
+use crate::deliver::orchestrator::rows;
 use crate::deliver::route;
 use crate::error::{Result, chain};
 use crate::finding::{Severity, Standing};
@@ -16,6 +17,17 @@ impl Round<'_> {
             keep.outbox.add(alert, route(self.config, alert), mode)?;
         }
         state.save(&keep.store)
+    }
+
+    /// Keeps the rows that this look read for the run's server, before the state that would make the next
+    /// look forget them: the repetition of a killed round replaces its own. Says what went wrong.
+    pub(super) fn keep_rows(&self, context: &Context<'_>, state: &State, before: u64) -> Option<String> {
+        let keep = self.keep.filter(|_| context.run.orchestrator.is_some() && self.config.trusted)?;
+        let last = context.previous.map(|last| last.wall.to_rfc3339()).unwrap_or_default();
+        let key = alert::id(&["rows", &state.run, &state.lineage, &last, &before.to_string()]);
+        let rows = &context.look.digest.recent;
+        let kept = rows::keep(&keep.store, &state.run, &key, rows, context.now.wall);
+        kept.err().map(|error| format!("rows are not told to the orchestrator: {}", chain(&error)))
     }
 
     /// Notes a run that has ended in the history, before the state that remembers having done so: the

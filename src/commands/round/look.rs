@@ -3,7 +3,8 @@
 use super::{Held, Round};
 use crate::cli::Common;
 use crate::commands::launched;
-use crate::config::{self, Config, MetricFiles};
+use crate::config::{self, Config, MetricFiles, Run};
+use crate::deliver::orchestrator::rows;
 use crate::error::chain;
 use crate::judge;
 use crate::observe::digest::{Digest, Options};
@@ -172,7 +173,7 @@ fn read(
         lead: memory.words.lead.as_deref(),
         aliases: Some(&round.config.aliases),
         playbook: &round.config.playbook,
-        recent: round.config.judge.as_ref().map_or(0, |judge| judge.max_rows),
+        recent: recent(held.run, round.config),
     };
     let mut digest = Digest::new(memory.numbers.clone(), options);
     let limits = Limits {
@@ -205,6 +206,12 @@ fn read(
     if !facts.is_empty() {
         look.digest.forget_gone(&facts);
     }
+}
+
+/// Rows that are kept as they are: for the judge, and for the run's server.
+fn recent(run: &Run, config: &Config) -> usize {
+    let judge = config.judge.as_ref().map_or(0, |judge| judge.max_rows);
+    judge.max(if run.orchestrator.is_some() { rows::MOST } else { 0 })
 }
 
 /// When this run's reading ends: the time for reading that is left is shared among the runs that

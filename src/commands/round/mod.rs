@@ -10,6 +10,7 @@ mod counsel;
 mod ending;
 mod keeping;
 mod look;
+mod orchestrating;
 mod verdict;
 
 use super::delivery::{DELIVERY_MAX, Post};
@@ -40,7 +41,7 @@ pub(crate) use ending::Ending;
 use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::ops::Range;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Where a round keeps what it must remember.
 pub(crate) struct Keep {
@@ -166,6 +167,7 @@ impl Round<'_> {
         if let Some(keep) = self.keep {
             owed.extend(alertmanager::undelivered(&keep.store, self.config));
         }
+        let mut notes = orchestrating::notes(&mut owed);
         let mut left = held.len();
         let stages: Vec<_> = held
             .into_iter()
@@ -177,11 +179,10 @@ impl Round<'_> {
                 }
             })
             .collect();
-        let outcomes = counsel::conclude(self, stages);
+        let mut outcomes = counsel::conclude(self, stages);
         let mut troubles: Vec<String> =
             outcomes.iter().flat_map(|outcome| outcome.troubles.clone()).collect();
         troubles.extend(unread);
-        let mut notes = Vec::new();
         if let Some(keep) = self.keep {
             match self.write_health(keep, &outcomes) {
                 Ok(note) => notes.extend(note),
@@ -198,12 +199,18 @@ impl Round<'_> {
         // What is configured to be done about a finding is done here: the alerts are durable, the
         // verdict is told, and the runs' locks are free.
         if let Some(keep) = self.keep {
+            let asking = Instant::now();
+            voice.complain(&self.heed(keep, &mut outcomes));
+            let asked = asking.elapsed();
             voice.complain(&self.act(keep, &outcomes));
             // A channel's failure is the next round's finding, and no part of this verdict.
-            let Delivery { troubles, dropped } = self.deliver(keep, voice.terminal(), shown, &outcomes);
+            let until = self.deliver_until(asked);
+            let own = until.checked_sub(self.reserved(&outcomes, until)).unwrap_or(until);
+            let Delivery { troubles, dropped } = self.deliver(keep, voice.terminal(), shown, &outcomes, own);
             let told = self.common.quiet && report.tells(judge::guard::DELIVERY_FAILED);
             voice.complain(if told { &[] } else { &troubles });
             voice.complain(&dropped);
+            voice.complain(&self.tell_orchestrators(keep, &outcomes, until));
         }
         let worst = report.severity;
         let severity = if troubles.is_empty() { worst } else { worst.max(Severity::Unknown) };
@@ -306,15 +313,20 @@ impl Round<'_> {
         Ok(exposed.err().map(|error| format!("prometheus_textfile is as it was: {}", chain(&error))))
     }
 
+    /// All that is sent has so long together, less what asking took.
+    fn deliver_until(&self, asked: Duration) -> Instant {
+        let left = self.common.timeout.saturating_sub(self.clock.elapsed());
+        Instant::now() + left.min(DELIVERY_MAX.saturating_sub(asked))
+    }
+
     fn deliver(
         &self,
         keep: &Keep,
         out: &mut dyn Write,
         shown: BTreeSet<String>,
         outcomes: &[Outcome],
+        until: Instant,
     ) -> Delivery {
-        let time = self.common.timeout.saturating_sub(self.clock.elapsed()).min(DELIVERY_MAX);
-        let until = Instant::now() + time;
         let post = Post { config: self.config, store: &keep.store, outbox: &keep.outbox };
         let mut delivery = post.serve(out, shown, self.clock.wall(), until);
         delivery.troubles.extend(self.tell_alertmanagers(keep, outcomes, until));

@@ -28,6 +28,8 @@ use std::time::{Duration, Instant};
 
 /// How soon a signal is heeded between two looks.
 const ATTENTION: Duration = Duration::from_millis(50);
+/// Between two looks at runs with an operator elsewhere at most: his choice is obeyed within 5 s.
+const ANSWERED: Duration = Duration::from_secs(3);
 
 /// Stays with the runs; returns the exit code.
 pub fn run(args: &Args, common: &Common, clocks: &dyn Fn() -> Clock, out: &mut dyn Write) -> Result<u8> {
@@ -115,6 +117,8 @@ impl Attended<'_> {
     ) -> Result<Vec<Ended>> {
         let watcher = Watcher::this(self.steps, self.stays);
         let mut diagnosed = BTreeSet::new();
+        let answered = runs.iter().any(|run| run.orchestrator.is_some());
+        let interval = if answered { self.interval.min(ANSWERED) } else { self.interval };
         let mut ended = Vec::new();
         let mut first = true;
         loop {
@@ -147,7 +151,7 @@ impl Attended<'_> {
             if runs.is_empty() {
                 return Ok(ended);
             }
-            if !pause(began + self.interval, stop) {
+            if !pause(began + interval, stop) {
                 ended.extend(runs.iter().map(|run| Ended::interrupted(run)));
                 return Ok(ended);
             }

@@ -82,7 +82,7 @@ fn a_run_is_read_in_full_with_paths_from_the_files_own_directory() {
 fn the_environment_fills_in_text_and_numbers_and_truth_values() {
     let mut place = Place::with(&[(
         "c.yaml",
-        "runs: [{name: '${N}', log: '/l/${N}-$$x$.log', total_steps: \"${STEPS}\"}]\npatrol:\n  disk_min_gb: ${GB}\n  interval_minutes: 1${GB}\nchannels: {terminal: {enabled: '${OFF}'}}\norchestrator: {pattern: 'a$$b'}\n",
+        "runs: [{name: '${N}', log: '/l/${N}-$$x$.log', total_steps: \"${STEPS}\"}]\npatrol:\n  disk_min_gb: ${GB}\n  interval_minutes: 1${GB}\nchannels: {terminal: {enabled: '${OFF}'}}\nenvironment: {pattern: 'a$$b'}\n",
     )]);
     for (name, value) in [("N", "7"), ("STEPS", "5000"), ("GB", "2.5"), ("OFF", "false")] {
         place.set(name, value);
@@ -112,9 +112,9 @@ fn a_runs_profile_and_the_limit_of_its_loss_are_the_users_word() {
 #[test]
 fn what_a_later_version_does_is_accepted_and_named_once() {
     let config = loaded(
-        "agents: [x]\ntraining: {gpu_util_min: 0.4, phase1_steps: 5, memory_usage_max: 0.95, loss_nan_action: alert}\npatrol: {gpu_temp_max: 80}\nchannels: {orchestrator: {enabled: true}}\nruns:\n- {name: a, log: l, gpus: [0], command: x}\n- {name: b, log: m, gpus: [1, GPU-5], process: {slurm_job: 12}}\n",
+        "agents: [x]\ntraining: {gpu_util_min: 0.4, phase1_steps: 5, memory_usage_max: 0.95, loss_nan_action: alert}\npatrol: {gpu_temp_max: 80}\nruns:\n- {name: a, log: l, gpus: [0], command: x}\n- {name: b, log: m, gpus: [1, GPU-5], process: {slurm_job: 12}}\n",
     );
-    let expected = ["agents", "channels.orchestrator", "runs[].process.slurm_job"];
+    let expected = ["agents", "runs[].process.slurm_job"];
     let mut expected: Vec<String> =
         expected.iter().map(|key| format!("{key} is not in effect in this version")).collect();
     let mut notes = config.notes;

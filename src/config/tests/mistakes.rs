@@ -27,9 +27,9 @@ const MISTAKES: &[&str] = &[
     "1: 2\n",
     "patrol:\n  disk_min_gb: 3\n  interval_minutes: 2\n  disk_min_gb: 4\n",
     "patrol: {}\nruns: []\npatrol: {}\n",
-    "orchestrator:\n  model: {a: 1, b: 2, a: 3}\n",
+    "environment:\n  model: {a: 1, b: 2, a: 3}\n",
     "runs:\n  - name: a\n    log: ${NOPE}/x\n",
-    "orchestrator:\n  key: [a, 'x ${NOPE}']\n",
+    "environment:\n  key: [a, 'x ${NOPE}']\n",
     "runs:\n  - name: a\n    log: ${A-B}/x\n",
     "runs:\n  - name: a\n    log: ${HOME/x\n",
     "patrol:\n  disk_min_gb: ${HOME}\n",
@@ -46,7 +46,7 @@ const MISTAKES: &[&str] = &[
     "a: 1\n---\nb: 2\n",
     "hello\n",
     "- a\n",
-    "orchestrator: &a [*a]\n",
+    "environment: &a [*a]\n",
     "runs:\n  - &a {name: a, log: x}\n  - {<<: *a, name: b}\n",
     "runs:\n  - name: !env a\n    log: x\n",
     "preflight: {default: ask}\n",
@@ -234,14 +234,14 @@ fn text_that_is_not_utf8_is_shown_where_it_stops_being_so() {
 
 #[test]
 fn a_billion_laughs_are_refused_and_not_laughed() {
-    let mut text = String::from("orchestrator:\n  a0: &a0 [lol, lol, lol, lol, lol, lol, lol, lol, lol]\n");
+    let mut text = String::from("environment:\n  a0: &a0 [lol, lol, lol, lol, lol, lol, lol, lol, lol]\n");
     for level in 1..12 {
         let aliases = vec![format!("*a{}", level - 1); 9].join(", ");
         let _ = writeln!(text, "  a{level}: &a{level} [{aliases}]");
     }
     assert!(mistake(&text).contains("without aliases"), "{}", mistake(&text));
     let long = "x".repeat(100_000);
-    let text = format!("orchestrator: &j '{long}'\ndownloads: [{}]\n", ["*j"; 1000].join(","));
+    let text = format!("environment: &j '{long}'\ndownloads: [{}]\n", ["*j"; 1000].join(","));
     assert!(mistake(&text).contains("aliases"));
 }
 

@@ -4,6 +4,7 @@ mod actions;
 mod bare_log;
 mod loading;
 mod mistakes;
+mod orchestrator;
 mod own_syndromes;
 mod places;
 

@@ -170,7 +170,7 @@ fn signature(secret: &str, body: &[u8]) -> String {
 
 /// The first line of a file of secrets. Who may write it may send our alerts elsewhere. Symbolic links
 /// are followed: Kubernetes lays secrets out with them.
-fn first_line(path: &Path) -> Result<String, String> {
+pub(super) fn first_line(path: &Path) -> Result<String, String> {
     let why = |why: &dyn std::fmt::Display| format!("{} cannot be read: {why}", path.display());
     let meta = path.metadata().map_err(|error| why(&error))?;
     if !meta.is_file() {

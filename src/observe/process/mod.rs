@@ -153,7 +153,7 @@ pub fn read(_spec: &ProcessSpec, _known: Option<&Identity>) -> Observation<Proce
 }
 
 #[cfg(target_os = "linux")]
-pub use proc::{boot_id, identity, start_ticks};
+pub use proc::{began, boot_id, identity, start_ticks};
 #[cfg(target_os = "linux")]
 pub use who::{own_line, who};
 
@@ -184,6 +184,12 @@ pub fn start_ticks(_pid: i32) -> Option<u64> {
 /// Who a process is; never known on a platform without /proc.
 #[cfg(not(target_os = "linux"))]
 pub fn identity(_pid: i32) -> Option<Identity> {
+    None
+}
+
+/// When a process began; never known on a platform without /proc.
+#[cfg(not(target_os = "linux"))]
+pub fn began(_identity: &Identity) -> Option<std::time::SystemTime> {
     None
 }
 

@@ -125,6 +125,12 @@ pub fn identity(pid: i32) -> Option<Identity> {
     Some(Stat::read(pid).ok()??.identity())
 }
 
+/// When a process began, by the wall clock of now; `None` where it is gone.
+pub fn began(identity: &Identity) -> Option<SystemTime> {
+    let stat = Stat::read(identity.pid).ok()??;
+    (stat.identity() == *identity).then(|| started_precisely(&stat))
+}
+
 /// When a process started, by the wall clock of now.
 pub(super) fn started(stat: &Stat) -> Result<SystemTime, String> {
     let text =
