@@ -82,6 +82,8 @@ pub enum Command {
     Replay(Replay),
     /// List the runs that ended, with what each came to
     History(History),
+    /// A beat of an agent, from any script: it lives, and how its last request went
+    Heartbeat(Heartbeat),
     /// Print the rows of numbers that trainguard reads out of a log
     Metrics(Metrics),
     /// Check the config: every mistake is named with file, line and key
@@ -219,6 +221,19 @@ pub enum ReplayFormat {
     Text,
     /// One JSON object per finding, then a summary.
     Jsonl,
+}
+
+/// `trainguard heartbeat`.
+#[derive(Debug, Clone, Args)]
+pub struct Heartbeat {
+    /// The agent, by its name in `agents:`
+    pub name: String,
+    /// A request was answered well
+    #[arg(long, conflicts_with = "error")]
+    pub ok: bool,
+    /// A request failed
+    #[arg(long)]
+    pub error: bool,
 }
 
 /// `trainguard history`.

@@ -45,6 +45,7 @@ missing() {
     has systemd-analyze || echo systemd
     has flock && has unshare && has mount || echo util-linux mount
     has bindfs || echo bindfs
+    has tmux || echo tmux
     has ps && has pgrep || echo procps
     [ -s /etc/ssl/certs/ca-certificates.crt ] || echo ca-certificates
 }

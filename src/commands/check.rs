@@ -1,7 +1,9 @@
 //! `trainguard check`: what was understood of the config, and whether its surroundings fit.
 
 use crate::config::trust::{self, Caller};
-use crate::config::{Config, Judge, LoadArgs, ProcessSpec, Run, is_glob, load, log_directory};
+use crate::config::{
+    Agent, AgentKind, Config, Judge, LoadArgs, ProcessSpec, Run, SessionSpec, is_glob, load, log_directory,
+};
 use crate::error::{Error, Result};
 use crate::finding::Severity;
 use crate::playbook::Entry;
@@ -45,7 +47,7 @@ fn describe(config: &Config, worst: &mut Severity) -> String {
     for file in &config.files {
         say("config", well(file.display().to_string()));
     }
-    if config.runs.is_empty() {
+    if config.runs.is_empty() && config.agents.is_empty() {
         let next = "none: add `runs:`, or give patrol a --log beside this config";
         say("runs", well(next));
     }
@@ -54,6 +56,9 @@ fn describe(config: &Config, worst: &mut Severity) -> String {
         for (label, remark) in surroundings(run) {
             say(label, remark);
         }
+    }
+    for agent in &config.agents {
+        say("agent", agent_remark(agent, config.trusted));
     }
     for entry in config.playbook.own() {
         say("playbook", well(syndrome(entry)));
@@ -93,6 +98,42 @@ fn describe(config: &Config, worst: &mut Severity) -> String {
     let first = format!("{word}: the config can be used; files read: {files}, runs: {runs}");
     lines.insert(0, first);
     lines.join("\n") + "\n"
+}
+
+/// How an agent is known to live. Nobody is asked here.
+fn agent_remark(agent: &Agent, trusted: bool) -> Remark {
+    let how = match &agent.kind {
+        AgentKind::Tmux(pane) => {
+            let command = pane.command.as_ref().map(|regex| format!(", in which /{regex}/ runs"));
+            let minutes = pane.output_max.as_secs_f64() / 60.0;
+            format!("tmux {}{}, output every {minutes} min", pane.target, command.unwrap_or_default())
+        }
+        AgentKind::Session(SessionSpec::Tmux(target, _)) => format!("session, tmux {target}"),
+        AgentKind::Session(SessionSpec::Unit(unit)) => format!("session, unit {unit}"),
+        AgentKind::Session(SessionSpec::Process(ProcessSpec::PidFile(path))) => {
+            format!("session, pid file {}", path.display())
+        }
+        AgentKind::Session(SessionSpec::Process(ProcessSpec::Match(regex))) => {
+            format!("session, command line matches {regex}")
+        }
+        AgentKind::Session(SessionSpec::Process(ProcessSpec::Pid(pid))) => format!("session, pid {pid}"),
+        AgentKind::Session(SessionSpec::Command(probe)) => format!("session, asked by {}", probe.command[0]),
+        AgentKind::Stateless(None) => "stateless, not probed".to_owned(),
+        AgentKind::Stateless(Some(probe)) => {
+            let hours = probe.interval.as_secs_f64() / 3600.0;
+            format!("stateless, asked by {} every {hours} h", probe.command[0])
+        }
+        AgentKind::Heartbeat(beat) => {
+            format!("heartbeat, every {} min at least", beat.max_age.as_secs_f64() / 60.0)
+        }
+    };
+    let asked =
+        matches!(&agent.kind, AgentKind::Stateless(Some(_)) | AgentKind::Session(SessionSpec::Command(_)));
+    let text = format!("{}: {how}", agent.name);
+    if asked && !trusted {
+        return odd(format!("{text}: nothing is run, for others can change this config"));
+    }
+    well(text)
 }
 
 /// A user's own syndrome, which the load has held to its examples.

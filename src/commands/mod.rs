@@ -4,6 +4,7 @@ pub mod ack;
 pub mod check;
 pub mod done;
 pub mod explain;
+pub mod heartbeat;
 pub mod history;
 pub mod metrics;
 pub mod patrol;
@@ -35,6 +36,7 @@ pub fn run(cli: &Cli, clocks: &dyn Fn() -> Clock, out: &mut dyn Write) -> Result
         Command::Done(args) => done::run(args, common, clock, out).map(|()| 0),
         Command::Explain(args) => explain::run(args, common, clock, out).map(|()| 0),
         Command::Replay(args) => replay::run(args, common, clock, out).map(Severity::exit_code),
+        Command::Heartbeat(args) => heartbeat::run(args, common, clock).map(|()| 0),
         Command::History(args) => history::run(args, common, out).map(|()| 0),
         Command::Metrics(args) => metrics::run(args, common, out).map(Severity::exit_code),
         Command::Check => check::run(&load_args(common, None)?, out).map(Severity::exit_code),

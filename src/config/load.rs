@@ -8,8 +8,8 @@ use super::files::{self, Found};
 use super::locate::Aim;
 use super::section::Section;
 use super::{
-    Config, HEALTH_FILE, STATE_DIR, alerting, diagnose, gpu, history, judge, metrics, paths, playbook, raw,
-    runs, thresholds,
+    Config, HEALTH_FILE, STATE_DIR, agents, alerting, diagnose, gpu, history, judge, metrics, paths,
+    playbook, raw, runs, thresholds,
 };
 use crate::error::{Error, Result};
 use std::fmt::Write;
@@ -102,6 +102,13 @@ pub fn load(args: &LoadArgs<'_>) -> Result<Config> {
         health_file.unwrap_or_else(|| if with_state { &state_dir } else { &base }.join(HEALTH_FILE));
     let Merged { raw, .. } = &merged;
     let flags = flags(args, &found.documents);
+    let bare = single.is_some();
+    let runs = match single {
+        Some(single) => vec![single.run],
+        None => runs::runs(&merged.at("runs"), raw.runs.as_deref(), &mut notes)?,
+    };
+    // A bare log is looked at alone.
+    let agents = agents::agents(&merged.at("agents"), raw.agents.as_ref(), &runs)?;
     let config = Config {
         training: thresholds::training(&merged.at("training"), raw.training.as_ref(), &mut notes)?,
         patrol: thresholds::patrol(&merged.at("patrol"), raw.patrol.as_ref())?,
@@ -112,10 +119,8 @@ pub fn load(args: &LoadArgs<'_>) -> Result<Config> {
         aliases: metrics::aliases(&merged.at("metrics"), raw.metrics.as_ref())?,
         judge: judge::judge(&merged.at("judge"), raw.judge.as_ref())?,
         routing: alerting::routing(&merged.at("severity_routing"), raw.severity_routing.as_ref())?,
-        runs: match single {
-            Some(single) => vec![single.run],
-            None => runs::runs(&merged.at("runs"), raw.runs.as_deref(), &mut notes)?,
-        },
+        runs,
+        agents: if bare { Vec::new() } else { agents },
         flags,
         files: found.documents.iter().map(|document| document.path.clone()).collect(),
         state_dir,

@@ -3,6 +3,7 @@
 //! [`load`](fn@load) finds the files, `raw` mirrors them, one file per section checks the values, and every
 //! mistake ends as `file:line:column` with its source line and what to do next.
 
+mod agents;
 mod alerting;
 mod audit;
 mod bare;
@@ -27,6 +28,7 @@ mod tests;
 mod thresholds;
 pub mod trust;
 
+pub use agents::{Agent, AgentKind, Heartbeat, Probe, SessionSpec, TmuxPane};
 pub use alerting::CHANNELS;
 pub use bare::BareLog;
 pub(crate) use diagnose::nearest;
@@ -89,6 +91,8 @@ pub struct Config {
     pub judge: Option<Judge>,
     /// The runs under guard, in the order of the file.
     pub runs: Vec<Run>,
+    /// The agents under guard, by name.
+    pub agents: Vec<Agent>,
     /// Where state is kept.
     pub state_dir: PathBuf,
     /// The health file.
@@ -106,14 +110,15 @@ impl Config {
     /// No runs at all, for looking at nothing must not pass for well; a name that the config does
     /// not have, with the nearest that it has.
     pub fn select(&self, names: &[String]) -> Result<Vec<&Run>> {
-        if self.runs.is_empty() {
+        let around = self.agents.iter().map(|agent| agent.name.as_str());
+        let known: Vec<&str> = self.runs.iter().map(|run| run.name.as_str()).chain(around).collect();
+        if known.is_empty() {
             let files: Vec<String> = self.files.iter().map(|file| file.display().to_string()).collect();
             return Err(Error::Usage(format!(
                 "the config names no runs, so there is nothing to look at ({})\nadd them, as in:\n{EXAMPLE}or give a log: trainguard patrol --log train.log",
                 files.join(", ")
             )));
         }
-        let known: Vec<&str> = self.runs.iter().map(|run| run.name.as_str()).collect();
         if let Some(name) = names.iter().find(|name| !known.contains(&name.as_str())) {
             let next = match diagnose::nearest(name, &known) {
                 Some(near) => format!("did you mean `{near}`?"),

@@ -19,7 +19,7 @@ pub(super) struct File {
     pub(super) runs: Option<Vec<Run>>,
     pub(super) state_dir: Option<Text>,
     pub(super) health_file: Option<Text>,
-    pub(super) agents: Option<Later>,
+    pub(super) agents: Option<BTreeMap<String, Agent>>,
     pub(super) environment: Option<Later>,
     pub(super) downloads: Option<Later>,
     pub(super) playbook: Option<Playbook>,
@@ -87,6 +87,7 @@ pub(super) const SECTIONS_IN_EFFECT: &[&str] = &[
     "metrics",
     "playbook",
     "judge",
+    "agents",
 ];
 
 #[derive(Debug, Default, Deserialize)]
@@ -243,6 +244,49 @@ pub(super) struct Syndrome {
     pub(super) advice: Option<Text>,
     pub(super) examples: Option<Vec<Text>>,
     pub(super) near_misses: Option<Vec<Text>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a mapping such as `{kind: tmux, target: coder}`")]
+pub(super) struct Agent {
+    pub(super) kind: Option<Text>,
+    pub(super) target: Option<Text>,
+    pub(super) socket: Option<Text>,
+    pub(super) command: Option<Text>,
+    pub(super) output_max_minutes: Option<Number>,
+    pub(super) systemd_unit: Option<Text>,
+    pub(super) pid_file: Option<Text>,
+    pub(super) r#match: Option<Text>,
+    pub(super) probe: Option<Vec<Text>>,
+    pub(super) expect: Option<Text>,
+    pub(super) probe_interval: Option<Span>,
+    pub(super) timeout: Option<Span>,
+    pub(super) path: Option<Text>,
+    pub(super) max_age_minutes: Option<Number>,
+    pub(super) error_rate_max: Option<Number>,
+}
+
+impl Agent {
+    /// The keys that are there, but for `kind`.
+    pub(super) fn given(&self) -> Vec<&'static str> {
+        let keys = [
+            ("target", self.target.is_some()),
+            ("socket", self.socket.is_some()),
+            ("command", self.command.is_some()),
+            ("output_max_minutes", self.output_max_minutes.is_some()),
+            ("systemd_unit", self.systemd_unit.is_some()),
+            ("pid_file", self.pid_file.is_some()),
+            ("match", self.r#match.is_some()),
+            ("probe", self.probe.is_some()),
+            ("expect", self.expect.is_some()),
+            ("probe_interval", self.probe_interval.is_some()),
+            ("timeout", self.timeout.is_some()),
+            ("path", self.path.is_some()),
+            ("max_age_minutes", self.max_age_minutes.is_some()),
+            ("error_rate_max", self.error_rate_max.is_some()),
+        ];
+        keys.into_iter().filter(|(_, given)| *given).map(|(key, _)| key).collect()
+    }
 }
 
 /// Text, with its `${ENV}` still in it. Private, so that nobody takes it unexpanded.

@@ -16,7 +16,8 @@ const ANNOTATIONS_MAX: usize = 10;
 
 /// Prints a verdict. `token` is random; `workspace` is the checkout, in which annotated files are named.
 pub fn report(out: &mut dyn Write, report: &Report, token: u64, workspace: Option<&Path>) -> io::Result<()> {
-    for run in &report.runs {
+    let all = report.all();
+    for run in &all {
         if let Some(why) = &run.error {
             let what = format!("could not patrol it: {}", one_line(why));
             annotate(out, "error", &[("title", &format!("{}: UNKNOWN", run.name))], &what)?;
@@ -26,7 +27,7 @@ pub fn report(out: &mut dyn Write, report: &Report, token: u64, workspace: Optio
         let counting = run.findings.iter().filter(|finding| finding.counts());
         counting.map(|finding| (run.name.clone(), finding.clone())).collect()
     };
-    let mut findings: Vec<_> = report.runs.iter().flat_map(open).collect();
+    let mut findings: Vec<_> = all.iter().flat_map(open).collect();
     findings.sort_by_key(|(_, finding)| std::cmp::Reverse(finding.severity));
     for (run, finding) in findings.iter().take(ANNOTATIONS_MAX) {
         self::finding(out, run, finding, workspace)?;

@@ -19,7 +19,7 @@ struct Case<'a> {
 pub fn report(out: &mut dyn Write, report: &Report, threshold: Severity) -> io::Result<()> {
     writeln!(out, r#"<?xml version="1.0" encoding="UTF-8"?>"#)?;
     writeln!(out, r#"<testsuites name="trainguard">"#)?;
-    for run in &report.runs {
+    for run in &report.all() {
         suite(out, run, report, threshold)?;
     }
     writeln!(out, "</testsuites>")
@@ -56,13 +56,19 @@ fn suite(out: &mut dyn Write, run: &RunReport, report: &Report, threshold: Sever
 }
 
 fn begin(out: &mut dyn Write, run: &RunReport, name: &str) -> io::Result<()> {
-    writeln!(out, r#"    <testcase classname="trainguard.{}" name="{}" time="0">"#, text(&run.name), text(name))
+    writeln!(
+        out,
+        r#"    <testcase classname="trainguard.{}" name="{}" time="0">"#,
+        text(&run.name),
+        text(name)
+    )
 }
 
 /// The checks, and whoever else has an open finding.
 fn cases(run: &RunReport) -> Vec<Case<'_>> {
     let mut cases: Vec<Case<'_>> = Vec::new();
-    if run.error.is_none() {
+    // What is no run has none of their checks.
+    if run.error.is_none() && run.attempt > 0 {
         cases.extend(CHECKS.iter().map(|check| Case { name: check.name, findings: Vec::new() }));
     }
     for finding in run.findings.iter().filter(|finding| finding.counts()) {
@@ -126,6 +132,9 @@ mod tests {
 
     #[test]
     fn what_xml_cannot_hold_is_a_blank_and_its_signs_are_entities() {
-        assert_eq!(text("a]]><b c=\"d\">&\u{1b}[0m\0\u{FFFF}é"), "a]]&gt;&lt;b c=&quot;d&quot;&gt;&amp; [0m  é");
+        assert_eq!(
+            text("a]]><b c=\"d\">&\u{1b}[0m\0\u{FFFF}é"),
+            "a]]&gt;&lt;b c=&quot;d&quot;&gt;&amp; [0m  é"
+        );
     }
 }

@@ -3,6 +3,7 @@
 //!
 //! To add a check: one file here, one entry in [`CHECKS`].
 
+pub mod agents;
 pub mod attempt;
 pub mod checkpoint;
 pub mod disk;
@@ -28,6 +29,7 @@ pub mod speed;
 pub mod standstill;
 pub mod trend;
 pub mod validation;
+pub mod wards;
 pub mod words;
 
 pub use phase::{Phase, phase};

@@ -350,6 +350,7 @@ fn config() -> Config {
         judge: None,
         routing: std::collections::BTreeMap::new(),
         runs: Vec::new(),
+        agents: Vec::new(),
         state_dir: "/state".into(),
         health_file: "/state/agent_health.yaml".into(),
         notes: Vec::new(),

@@ -10,6 +10,7 @@ use crate::clock::{Clock, Reading};
 use crate::consult;
 use crate::decide::Ledger;
 use crate::error::{Error, Result};
+use crate::judge::wards::WardMemory;
 use crate::judge::{Memory, Phase};
 use crate::observe::log::LogMemory;
 use crate::observe::probe::Stuck;
@@ -56,6 +57,9 @@ pub struct State {
     /// What the checks remember.
     #[serde(default)]
     pub memory: Memory,
+    /// What is remembered of what is no run.
+    #[serde(default, skip_serializing_if = "WardMemory::is_idle")]
+    pub ward: WardMemory,
     /// What is remembered of asking the judge.
     #[serde(default)]
     pub consult: consult::Memory,
@@ -96,6 +100,7 @@ impl State {
             phase: Phase::default(),
             logs: LogMemory::default(),
             memory: Memory::default(),
+            ward: WardMemory::default(),
             consult: consult::Memory::default(),
             ledger: Ledger::default(),
             stuck: Vec::new(),

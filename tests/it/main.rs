@@ -3,6 +3,7 @@
 #![allow(clippy::format_push_string, clippy::format_collect, reason = "short texts")]
 #![allow(unreachable_pub, reason = "one binary of many modules")]
 
+mod agents;
 mod bad_config;
 mod bad_input;
 mod checkpoints;
@@ -14,6 +15,7 @@ mod failures;
 mod fixtures;
 mod frameworks;
 mod gpu;
+mod heartbeat;
 mod histories;
 mod history;
 mod judge;

@@ -2,7 +2,7 @@
 
 mod print;
 
-use super::round::{Keep, Round};
+use super::round::{self, Keep, Round};
 use crate::cli::{Common, FailOn, Patrol as Args, ReportFormat};
 use crate::clock::Clock;
 use crate::config::{self, BareLog};
@@ -27,12 +27,14 @@ pub fn run(args: &Args, common: &Common, clock: &Clock, out: &mut dyn Write) -> 
 fn look_once(args: &Args, common: &Common, clock: &Clock, out: &mut dyn Write) -> Result<u8> {
     let config = config::load(&super::load_args(common, BareLog::from_flags(&args.selection))?)?;
     let runs = config.select(&args.selection.runs)?;
+    let wards = round::select(&config, &args.selection.runs);
     let keep = if args.stateless { None } else { Some(Keep::open(&config)?) };
     let round = Round {
         common,
         clock,
         config: &config,
         keep: keep.as_ref(),
+        wards: &wards,
         whole: args.selection.runs.is_empty() && args.selection.log.is_none(),
         last: args.last || args.stateless,
     };

@@ -2,6 +2,7 @@
 
 use crate::config::{CheckpointSpec, GpuSource, ProcessSpec};
 use crate::observe::Observation;
+use crate::observe::agents::{self, AgentFacts, AgentQuestion};
 use crate::observe::checkpoint::{self, CheckpointFacts};
 use crate::observe::disk::{self, DiskFacts, Purpose};
 use crate::observe::gpu::{self, GpuFacts};
@@ -30,6 +31,7 @@ pub enum Question {
     Quota,
     Gpus { source: GpuSource, patience: Duration },
     Memory(Option<Box<Question>>, Option<Identity>),
+    Agent(String, AgentQuestion),
 }
 
 /// An answer. A question without one is answered by `Failed` in its kind.
@@ -49,6 +51,8 @@ pub enum Answer {
     Gpus(Observation<GpuFacts>),
     /// The memory of the run's machine and control group.
     Memory(Observation<MemoryFacts>),
+    /// An agent.
+    Agent(Observation<AgentFacts>),
 }
 
 impl Question {
@@ -112,6 +116,7 @@ impl Question {
             Self::Quota => "quota".to_owned(),
             Self::Gpus { source: GpuSource::File(path), .. } => format!("GPUs {}", path.display()),
             Self::Gpus { .. } => "GPUs (NVIDIA driver)".to_owned(),
+            Self::Agent(name, _) => format!("agent {name}"),
             Self::Memory(None, _) => "memory".to_owned(),
             Self::Memory(Some(process), _) => format!("memory of {}", process.what()),
         }
@@ -130,11 +135,12 @@ impl Question {
             Self::Quota => Answer::Quota(Observation::Failed { why }),
             Self::Gpus { .. } => Answer::Gpus(Observation::Failed { why }),
             Self::Memory(..) => Answer::Memory(Observation::Failed { why }),
+            Self::Agent(..) => Answer::Agent(Observation::Failed { why }),
         }
     }
 
     /// Looks. May block for ever.
-    pub(super) fn answer(self) -> Answer {
+    pub(in crate::observe) fn answer(self) -> Answer {
         match self {
             Self::Log(path) => {
                 touch(Path::new(&path));
@@ -159,6 +165,7 @@ impl Question {
             Self::Match(regex, known) => {
                 Answer::Process(process::read(&ProcessSpec::Match(regex), known.as_ref()))
             }
+            Self::Agent(_, question) => Answer::Agent(agents::read(question)),
             Self::Quota => Answer::Quota(quota::read()),
             Self::Gpus { source, patience } => Answer::Gpus(gpu::read(&source, patience)),
             Self::Memory(process, known) => {
