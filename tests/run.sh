@@ -46,6 +46,7 @@ missing() {
     has flock && has unshare && has mount || echo util-linux mount
     has bindfs || echo bindfs
     has tmux || echo tmux
+    has curl || echo curl
     has ps && has pgrep || echo procps
     [ -s /etc/ssl/certs/ca-certificates.crt ] || echo ca-certificates
 }

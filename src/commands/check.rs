@@ -47,7 +47,7 @@ fn describe(config: &Config, worst: &mut Severity) -> String {
     for file in &config.files {
         say("config", well(file.display().to_string()));
     }
-    if config.runs.is_empty() && config.agents.is_empty() {
+    if config.runs.is_empty() && config.agents.is_empty() && config.downloads.is_empty() {
         let next = "none: add `runs:`, or give patrol a --log beside this config";
         say("runs", well(next));
     }
@@ -59,6 +59,15 @@ fn describe(config: &Config, worst: &mut Severity) -> String {
     }
     for agent in &config.agents {
         say("agent", agent_remark(agent, config.trusted));
+    }
+    for download in &config.downloads {
+        let asks = [
+            download.bytes.map(|bytes| format!("{bytes} bytes")),
+            download.files.map(|files| format!("{files} files")),
+            download.manifest.as_ref().map(|manifest| format!("as {} lists", manifest.display())),
+        ];
+        let asks: Vec<String> = asks.into_iter().flatten().collect();
+        say("download", well(format!("{}: {}, {}", download.name, download.path.display(), asks.join(", "))));
     }
     for entry in config.playbook.own() {
         say("playbook", well(syndrome(entry)));

@@ -8,8 +8,8 @@ use super::files::{self, Found};
 use super::locate::Aim;
 use super::section::Section;
 use super::{
-    Config, HEALTH_FILE, STATE_DIR, agents, alerting, diagnose, gpu, history, judge, metrics, paths,
-    playbook, raw, runs, thresholds,
+    Config, HEALTH_FILE, STATE_DIR, agents, alerting, diagnose, downloads, gpu, history, judge, metrics,
+    paths, playbook, raw, runs, thresholds,
 };
 use crate::error::{Error, Result};
 use std::fmt::Write;
@@ -109,6 +109,12 @@ pub fn load(args: &LoadArgs<'_>) -> Result<Config> {
     };
     // A bare log is looked at alone.
     let agents = agents::agents(&merged.at("agents"), raw.agents.as_ref(), &runs)?;
+    let taken: Vec<&str> = runs
+        .iter()
+        .map(|run| run.name.as_str())
+        .chain(agents.iter().map(|agent| agent.name.as_str()))
+        .collect();
+    let downloads = downloads::downloads(&merged.at("downloads"), raw.downloads.as_ref(), &taken)?;
     let config = Config {
         training: thresholds::training(&merged.at("training"), raw.training.as_ref(), &mut notes)?,
         patrol: thresholds::patrol(&merged.at("patrol"), raw.patrol.as_ref())?,
@@ -121,6 +127,7 @@ pub fn load(args: &LoadArgs<'_>) -> Result<Config> {
         routing: alerting::routing(&merged.at("severity_routing"), raw.severity_routing.as_ref())?,
         runs,
         agents: if bare { Vec::new() } else { agents },
+        downloads: if bare { Vec::new() } else { downloads },
         flags,
         files: found.documents.iter().map(|document| document.path.clone()).collect(),
         state_dir,

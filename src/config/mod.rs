@@ -9,6 +9,7 @@ mod audit;
 mod bare;
 mod diagnose;
 mod document;
+mod downloads;
 pub mod duration;
 mod expand;
 mod files;
@@ -32,6 +33,7 @@ pub use agents::{Agent, AgentKind, Heartbeat, Probe, SessionSpec, TmuxPane};
 pub use alerting::CHANNELS;
 pub use bare::BareLog;
 pub(crate) use diagnose::nearest;
+pub use downloads::Download;
 pub use expand::Env;
 pub use gpu::{Gpu, GpuName, GpuSource};
 pub use history::History;
@@ -93,6 +95,8 @@ pub struct Config {
     pub runs: Vec<Run>,
     /// The agents under guard, by name.
     pub agents: Vec<Agent>,
+    /// The downloads under guard, by name.
+    pub downloads: Vec<Download>,
     /// Where state is kept.
     pub state_dir: PathBuf,
     /// The health file.
@@ -111,6 +115,7 @@ impl Config {
     /// not have, with the nearest that it has.
     pub fn select(&self, names: &[String]) -> Result<Vec<&Run>> {
         let around = self.agents.iter().map(|agent| agent.name.as_str());
+        let around = around.chain(self.downloads.iter().map(|download| download.name.as_str()));
         let known: Vec<&str> = self.runs.iter().map(|run| run.name.as_str()).chain(around).collect();
         if known.is_empty() {
             let files: Vec<String> = self.files.iter().map(|file| file.display().to_string()).collect();

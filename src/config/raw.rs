@@ -1,6 +1,10 @@
 //! The config file as it is written: every key that it may hold, nothing checked but the kind of
 //! each value. Strings here still hold their `${ENV}`; [`super::section::Section`] hands them out expanded.
 
+mod around;
+
+pub(super) use around::{Agent, Download};
+
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, IgnoredAny, Unexpected, Visitor};
 use std::collections::BTreeMap;
@@ -21,7 +25,7 @@ pub(super) struct File {
     pub(super) health_file: Option<Text>,
     pub(super) agents: Option<BTreeMap<String, Agent>>,
     pub(super) environment: Option<Later>,
-    pub(super) downloads: Option<Later>,
+    pub(super) downloads: Option<BTreeMap<String, Download>>,
     pub(super) playbook: Option<Playbook>,
     pub(super) judge: Option<Judge>,
     pub(super) orchestrator: Option<Later>,
@@ -88,6 +92,7 @@ pub(super) const SECTIONS_IN_EFFECT: &[&str] = &[
     "playbook",
     "judge",
     "agents",
+    "downloads",
 ];
 
 #[derive(Debug, Default, Deserialize)]
@@ -244,49 +249,6 @@ pub(super) struct Syndrome {
     pub(super) advice: Option<Text>,
     pub(super) examples: Option<Vec<Text>>,
     pub(super) near_misses: Option<Vec<Text>>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, expecting = "a mapping such as `{kind: tmux, target: coder}`")]
-pub(super) struct Agent {
-    pub(super) kind: Option<Text>,
-    pub(super) target: Option<Text>,
-    pub(super) socket: Option<Text>,
-    pub(super) command: Option<Text>,
-    pub(super) output_max_minutes: Option<Number>,
-    pub(super) systemd_unit: Option<Text>,
-    pub(super) pid_file: Option<Text>,
-    pub(super) r#match: Option<Text>,
-    pub(super) probe: Option<Vec<Text>>,
-    pub(super) expect: Option<Text>,
-    pub(super) probe_interval: Option<Span>,
-    pub(super) timeout: Option<Span>,
-    pub(super) path: Option<Text>,
-    pub(super) max_age_minutes: Option<Number>,
-    pub(super) error_rate_max: Option<Number>,
-}
-
-impl Agent {
-    /// The keys that are there, but for `kind`.
-    pub(super) fn given(&self) -> Vec<&'static str> {
-        let keys = [
-            ("target", self.target.is_some()),
-            ("socket", self.socket.is_some()),
-            ("command", self.command.is_some()),
-            ("output_max_minutes", self.output_max_minutes.is_some()),
-            ("systemd_unit", self.systemd_unit.is_some()),
-            ("pid_file", self.pid_file.is_some()),
-            ("match", self.r#match.is_some()),
-            ("probe", self.probe.is_some()),
-            ("expect", self.expect.is_some()),
-            ("probe_interval", self.probe_interval.is_some()),
-            ("timeout", self.timeout.is_some()),
-            ("path", self.path.is_some()),
-            ("max_age_minutes", self.max_age_minutes.is_some()),
-            ("error_rate_max", self.error_rate_max.is_some()),
-        ];
-        keys.into_iter().filter(|(_, given)| *given).map(|(key, _)| key).collect()
-    }
 }
 
 /// Text, with its `${ENV}` still in it. Private, so that nobody takes it unexpanded.

@@ -26,6 +26,8 @@ pub struct Report {
     pub runs: Vec<RunReport>,
     /// Agents under guard, by name.
     pub agents: Vec<WardReport>,
+    /// Downloads under guard, by name.
+    pub downloads: Vec<WardReport>,
     /// What the verdict says besides: keys that are not in effect, a config that others can write.
     pub notes: Vec<String>,
 }
@@ -35,7 +37,7 @@ pub struct Report {
 pub struct WardReport {
     /// Its name.
     pub name: String,
-    /// Its kind: `tmux`, `session`, `stateless` or `heartbeat`.
+    /// Its kind: of agents `tmux`, `session`, `stateless` or `heartbeat`; else `download`.
     pub kind: &'static str,
     /// The worst finding that counts.
     pub severity: Severity,
@@ -264,7 +266,11 @@ fn number<S: Serializer>(value: &Option<f64>, serializer: S) -> Result<S::Ok, S:
 impl Report {
     /// The runs, and what stands around them in the same form.
     pub fn all(&self) -> Vec<RunReport> {
-        self.runs.iter().cloned().chain(self.agents.iter().map(WardReport::as_run)).collect()
+        self.runs.iter().cloned().chain(self.around().map(WardReport::as_run)).collect()
+    }
+
+    fn around(&self) -> impl Iterator<Item = &WardReport> {
+        self.agents.iter().chain(&self.downloads)
     }
 
     /// What was looked at, counted: `3 runs`, `2 runs and 3 agents`.
@@ -274,7 +280,11 @@ impl Report {
             1 => Some(format!("1 {one}")),
             number => Some(format!("{number} {many}")),
         };
-        let parts = [count(self.runs.len(), "run", "runs"), count(self.agents.len(), "agent", "agents")];
+        let parts = [
+            count(self.runs.len(), "run", "runs"),
+            count(self.agents.len(), "agent", "agents"),
+            count(self.downloads.len(), "download", "downloads"),
+        ];
         let parts: Vec<String> = parts.into_iter().flatten().collect();
         match parts.split_last() {
             None => "nothing".to_owned(),
@@ -285,7 +295,7 @@ impl Report {
 
     /// Whether an open finding of this syndrome is in it, from an earlier patrol.
     pub fn tells(&self, syndrome: &str) -> bool {
-        let around = self.agents.iter().flat_map(|ward| &ward.findings);
+        let around = self.around().flat_map(|ward| &ward.findings);
         let mut findings = self.runs.iter().flat_map(|run| &run.findings).chain(around);
         findings.any(|finding| finding.syndrome == syndrome && finding.state == Standing::Ongoing)
     }

@@ -7,6 +7,7 @@ pub mod agents;
 pub mod attempt;
 pub mod checkpoint;
 pub mod disk;
+pub mod download;
 pub mod eta;
 pub mod gpu;
 pub mod gradient;

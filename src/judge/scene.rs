@@ -351,6 +351,7 @@ fn config() -> Config {
         routing: std::collections::BTreeMap::new(),
         runs: Vec::new(),
         agents: Vec::new(),
+        downloads: Vec::new(),
         state_dir: "/state".into(),
         health_file: "/state/agent_health.yaml".into(),
         notes: Vec::new(),

@@ -1,6 +1,7 @@
 //! What stands around the runs, each under guard by a name of its own.
 
 use super::agents::AgentMemory;
+use super::download::DownloadMemory;
 use crate::finding::Opinion;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -13,6 +14,9 @@ pub struct WardMemory {
     /// An agent.
     #[serde(skip_serializing_if = "is_idle")]
     pub agent: AgentMemory,
+    /// A download.
+    #[serde(skip_serializing_if = "is_idle")]
+    pub download: DownloadMemory,
 }
 
 fn is_idle<T: Default + PartialEq>(memory: &T) -> bool {

@@ -8,6 +8,7 @@ pub mod checkpoint;
 mod command;
 pub mod digest;
 pub mod disk;
+pub mod download;
 pub mod gpu;
 pub mod guard;
 pub mod log;

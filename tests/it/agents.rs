@@ -200,7 +200,7 @@ fn a_process_that_died_a_session_that_is_gone_and_no_server_are_told_apart() {
     tmux.scene.write("end", "");
     tmux.tmux(&["kill-session", "-t", "leaves"]);
     until("the pane is dead", || {
-        tmux.tmux(&["list-panes", "-t", "ends", "-F", "#{pane_dead}"]).trim() == "1"
+        tmux.tmux(&["list-panes", "-t", "ends", "-F", "#{pane_dead_status}"]).trim() == "7"
     });
     let dead = tmux.patrol(2);
     assert_eq!((dead.code, dead.state("ends"), dead.state("leaves")), (2, "dead", "dead"));

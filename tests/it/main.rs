@@ -10,6 +10,7 @@ mod checkpoints;
 mod crash;
 mod cron;
 mod disks;
+mod downloads;
 mod explain;
 mod failures;
 mod fixtures;

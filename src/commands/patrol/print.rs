@@ -53,7 +53,13 @@ impl<'a> Printer<'a> {
             }
         } else {
             if !failed.is_empty() {
-                let failed = Report { runs: failed, agents: Vec::new(), notes: Vec::new(), ..report.clone() };
+                let failed = Report {
+                    runs: failed,
+                    agents: Vec::new(),
+                    downloads: Vec::new(),
+                    notes: Vec::new(),
+                    ..report.clone()
+                };
                 text::report(out, &failed, style)?;
             }
             for alert in told.unkept() {

@@ -198,8 +198,8 @@ impl Round<'_> {
             let of = wards.iter().filter(|ward| ward.section == section);
             of.map(|ward| ward.report.clone()).collect()
         };
-        let (time, agents) = (self.clock.wall(), section("agents"));
-        Report { schema: SCHEMA, severity, time, runs, agents, notes }
+        let (time, agents, downloads) = (self.clock.wall(), section("agents"), section("downloads"));
+        Report { schema: SCHEMA, severity, time, runs, agents, downloads, notes }
     }
 
     /// Takes a run's lock and loads its state. A new state is durable before anything rests on it:

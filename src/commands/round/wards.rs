@@ -3,17 +3,19 @@
 
 use super::look::{ANY_MODE, OWN_MODE};
 use super::{Round, verdict};
-use crate::config::{Agent, AgentKind, Config, Probe, SessionSpec};
+use crate::config::{Agent, AgentKind, Config, Download, Probe, SessionSpec};
 use crate::decide::{Alert, Rules, decide};
 use crate::deliver::health::{Part, stamp};
 use crate::deliver::report::WardReport;
 use crate::error::{Error, Result, chain};
 use crate::finding::{Finding, Opinion, Standing};
 use crate::judge::agents::{self, AgentContext};
-use crate::judge::guard;
+use crate::judge::download::DownloadContext;
 use crate::judge::wards::Judged;
+use crate::judge::{self, guard};
 use crate::observe::Observation;
 use crate::observe::agents as agent;
+use crate::observe::download::{self, DownloadAnswer, DownloadFacts, DownloadQuestion};
 use crate::observe::guard::{GuardFacts, Undelivered};
 use crate::observe::probe::{self, Answer, Answers, Question};
 use crate::persist::lock::Lock;
@@ -26,16 +28,22 @@ use std::time::{Duration, Instant};
 /// Less than this is too short for a question that takes its time: the next round asks.
 const SLOW_MIN: Duration = Duration::from_secs(1);
 
+/// Time in which a patrol makes checksums, and its share of what is left of the patrol's time.
+const SUMS: Duration = Duration::from_secs(20);
+const SUMS_SHARE: f64 = 0.6;
+
 /// One of what stands around the runs.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Ward<'a> {
     /// Whoever drives a run.
     Agent(&'a Agent),
+    /// What a run waits for.
+    Download(&'a Download),
 }
 
 /// Those of these names; all of the config where none is given.
 pub(crate) fn select<'a>(config: &'a Config, names: &[String]) -> Vec<Ward<'a>> {
-    let all = config.agents.iter().map(Ward::Agent);
+    let all = config.agents.iter().map(Ward::Agent).chain(config.downloads.iter().map(Ward::Download));
     all.filter(|ward| names.is_empty() || names.iter().any(|name| name == ward.name())).collect()
 }
 
@@ -43,6 +51,7 @@ impl<'a> Ward<'a> {
     pub(super) fn name(self) -> &'a str {
         match self {
             Self::Agent(agent) => &agent.name,
+            Self::Download(download) => &download.name,
         }
     }
 
@@ -50,12 +59,14 @@ impl<'a> Ward<'a> {
     pub(super) fn section(self) -> &'static str {
         match self {
             Self::Agent(_) => "agents",
+            Self::Download(_) => "downloads",
         }
     }
 
     fn kind(self) -> &'static str {
         match self {
             Self::Agent(agent) => agent.kind.word(),
+            Self::Download(_) => "download",
         }
     }
 
@@ -63,6 +74,7 @@ impl<'a> Ward<'a> {
     fn mark(self) -> &'static Path {
         Path::new(match self {
             Self::Agent(_) => "(agent)",
+            Self::Download(_) => "(download)",
         })
     }
 
@@ -75,38 +87,84 @@ impl<'a> Ward<'a> {
                 let question = agent::question(&agent.kind, memory.pane(), memory.process(), beat.as_deref());
                 question.map(|question| Question::Agent(agent.name.clone(), question))
             }
+            Self::Download(download) => {
+                let question = download::look(&download.path, download.manifest.as_deref());
+                Some(Question::Download(download.name.clone(), question))
+            }
         }
     }
 
-    /// What is asked of it now and takes its time.
-    fn slow(self, state: &State, round: &Round<'_>, limit: Duration) -> Option<Slow> {
-        let Self::Agent(agent) = self;
-        let (probe, interval) = probe(agent)?;
-        if !state.ward.agent.is_due(round.clock.wall(), interval) {
-            return None;
+    /// What is asked of it now and takes its time, after what was answered at once.
+    fn slow(self, state: &State, first: Option<&Answer>, round: &Round<'_>, limit: Duration) -> Option<Slow> {
+        let now = round.clock.wall();
+        match self {
+            Self::Agent(agent) => {
+                let (probe, interval) = probe(agent)?;
+                if !state.ward.agent.is_due(now, interval) {
+                    return None;
+                }
+                if !round.config.trusted {
+                    let why = "its probe is not run, for others can change this config".to_owned();
+                    return Some(Slow::Known(Answer::Agent(Observation::Failed { why })));
+                }
+                let question = Question::Agent(agent.name.clone(), agent::probe(probe, limit));
+                Some(Slow::Ask(Box::new(question), probe.timeout))
+            }
+            Self::Download(download) => {
+                let Observation::Known(facts) = download_facts(first) else { return None };
+                let jobs = judge::download::jobs(download, &facts, &state.ward.download, now);
+                let budget = SUMS.min(limit.mul_f64(SUMS_SHARE));
+                let question = DownloadQuestion::Sums { jobs, budget };
+                let asks = matches!(&question, DownloadQuestion::Sums { jobs, .. } if !jobs.is_empty());
+                asks.then(|| Slow::Ask(Box::new(Question::Download(download.name.clone(), question)), budget))
+            }
         }
-        if !round.config.trusted {
-            let why = "its probe is not run, for others can change this config".to_owned();
-            return Some(Slow::Known(Answer::Agent(Observation::Failed { why })));
-        }
-        let question = Question::Agent(agent.name.clone(), agent::probe(probe, limit));
-        Some(Slow::Ask(Box::new(question), probe.timeout))
     }
 
-    fn judge(self, context: &Seen<'_>, state: &mut State) -> Judged {
-        let Self::Agent(agent) = self;
-        let facts = match context.answer {
-            Some(Answer::Agent(facts)) => facts.clone(),
-            _ => Observation::Absent,
-        };
-        let context = AgentContext {
-            agent,
-            facts: &facts,
-            now: &context.round.clock.now,
-            previous: state.last.as_ref(),
-            since: state.created,
-        };
-        agents::check(&context, &mut state.ward.agent).into()
+    fn judge(self, seen: &Seen<'_>, state: &mut State) -> Judged {
+        let clock = seen.round.clock;
+        match self {
+            Self::Agent(agent) => {
+                let facts = match seen.late.or(seen.first) {
+                    Some(Answer::Agent(facts)) => facts.clone(),
+                    _ => Observation::Absent,
+                };
+                let context = AgentContext {
+                    agent,
+                    facts: &facts,
+                    now: &clock.now,
+                    previous: state.last.as_ref(),
+                    since: state.created,
+                };
+                agents::check(&context, &mut state.ward.agent).into()
+            }
+            Self::Download(download) => {
+                let facts = download_facts(seen.first);
+                let sums = match seen.late {
+                    Some(Answer::Download(Observation::Known(DownloadAnswer::Sums(sums)))) => Some(sums),
+                    _ => None,
+                };
+                let context = DownloadContext {
+                    download,
+                    facts: &facts,
+                    sums,
+                    now: clock.wall(),
+                    previous: state.last.as_ref().map(|last| last.wall),
+                    since: state.created,
+                };
+                judge::download::check(&context, &mut state.ward.download)
+            }
+        }
+    }
+}
+
+fn download_facts(answer: Option<&Answer>) -> Observation<DownloadFacts> {
+    match answer {
+        Some(Answer::Download(Observation::Known(DownloadAnswer::Look(facts)))) => {
+            Observation::Known(facts.clone())
+        }
+        Some(Answer::Download(Observation::Failed { why })) => Observation::Failed { why: why.clone() },
+        _ => Observation::Absent,
     }
 }
 
@@ -129,7 +187,9 @@ enum Slow {
 /// What was seen of a ward.
 struct Seen<'a> {
     round: &'a Round<'a>,
-    answer: Option<&'a Answer>,
+    first: Option<&'a Answer>,
+    /// The answer to what takes its time.
+    late: Option<&'a Answer>,
 }
 
 /// A ward whose lock this round holds, or why it does not.
@@ -179,6 +239,10 @@ fn known(ward: Ward<'_>, round: &Round<'_>, lock_until: Instant) -> Result<Known
 }
 
 impl Held<'_> {
+    fn first<'b>(&self, answers: &'b Answers) -> Option<&'b Answer> {
+        answers.answers.get(self.asked.clone())?.first()
+    }
+
     /// Adds what is asked of it to the round's questions, and what of it is stuck to what is.
     pub(super) fn ask(
         &mut self,
@@ -206,20 +270,24 @@ pub(super) fn conclude(
     let mut slow: Vec<(usize, Slow)> = Vec::new();
     if left >= SLOW_MIN {
         for (index, held) in held.iter().enumerate() {
-            let asked = held.known.as_ref().ok().and_then(|known| held.ward.slow(&known.state, round, left));
+            let asked = held
+                .known
+                .as_ref()
+                .ok()
+                .and_then(|known| held.ward.slow(&known.state, held.first(answers), round, left));
             slow.extend(asked.map(|asked| (index, asked)));
         }
     }
     let late = ask(round, slow, left);
     let outcome = |(index, held): (usize, Held<'_>)| {
         let late = late.iter().find(|(of, _)| *of == index).map(|(_, answer)| answer);
-        let answer = late.or_else(|| answers.answers.get(held.asked.clone()).and_then(<[Answer]>::first));
+        let first = held.first(answers);
         let stuck = answers.stuck.iter();
         match held.known {
             Ok(mut known) => {
                 known.state.stuck =
                     stuck.filter(|stuck| known.whats.contains(&stuck.what)).cloned().collect();
-                judge(&Seen { round, answer }, held.ward, known, owed)
+                settle(&Seen { round, first, late }, held.ward, known, owed)
             }
             Err(error) => WardOutcome::failed(held.ward, &error, round),
         }
@@ -248,7 +316,7 @@ fn ask(round: &Round<'_>, slow: Vec<(usize, Slow)>, left: Duration) -> Vec<(usiz
     known
 }
 
-fn judge(seen: &Seen<'_>, ward: Ward<'_>, known: Known, owed: &[Undelivered]) -> WardOutcome {
+fn settle(seen: &Seen<'_>, ward: Ward<'_>, known: Known, owed: &[Undelivered]) -> WardOutcome {
     let round = seen.round;
     let Known { mut state, damage, _lock, .. } = known;
     let mut judged = ward.judge(seen, &mut state);
@@ -335,7 +403,7 @@ pub(super) fn health(round: &Round<'_>, outcomes: &[WardOutcome]) -> Vec<(&'stat
 }
 
 /// Sections of the health file besides the runs'.
-const SECTIONS: [&str; 1] = ["agents"];
+const SECTIONS: [&str; 2] = ["agents", "downloads"];
 
 /// A ward's entry of the health file.
 fn entry(report: &WardReport, round: &Round<'_>) -> Value {

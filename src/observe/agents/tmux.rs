@@ -22,7 +22,7 @@ const LINES: usize = 400;
 const COLUMNS: usize = 1_000;
 
 /// Numbers first, then names: a session's holds no colon, a window's may hold anything.
-const FORMAT: &str = "#{pane_id} #{pid} #{start_time} #{window_index} #{window_id} #{window_active} #{pane_index} #{pane_active} #{pane_pid} #{pane_dead} #{?pane_dead_status,#{pane_dead_status},-} #{?pane_dead_signal,#{pane_dead_signal},-} #{pane_width} #{pane_height} #{history_size} #{alternate_on} #{cursor_y} #{window_activity} #{session_id} #{session_name}:#{window_name}";
+const FORMAT: &str = "#{pane_id} #{pid} #{start_time} #{window_index} #{window_id} #{window_active} #{pane_index} #{pane_active} #{pane_pid} #{pane_dead} s#{pane_dead_status} x#{pane_dead_signal} #{pane_width} #{pane_height} #{history_size} #{alternate_on} #{cursor_y} #{window_activity} #{session_id} #{session_name}:#{window_name}";
 const NUMBERS: usize = 19;
 
 /// By what a pane is known as long as its server lives.
@@ -269,8 +269,14 @@ impl Listed {
             return None;
         };
         let ended = match (dead, signal, status) {
-            ("1", "-", status) => Some(format!("its process ended with status {status}")),
-            ("1", signal, _) => Some(format!("its process was ended by signal {signal}")),
+            // How it ended is known a moment later than that it ended.
+            ("1", "x", "s") => None,
+            ("1", "x", status) => {
+                Some(format!("its process ended with status {}", status.trim_start_matches('s')))
+            }
+            ("1", signal, _) => {
+                Some(format!("its process was ended by signal {}", signal.trim_start_matches('x')))
+            }
             _ => None,
         };
         Some(Self {
@@ -346,7 +352,7 @@ mod tests {
     use super::*;
 
     fn listed(place: &str) -> Listed {
-        let line = format!("%3 812 1700000000 0 @1 1 1 1 4711 0 - - 80 24 17 0 5 1700000100 $0 {place}");
+        let line = format!("%3 812 1700000000 0 @1 1 1 1 4711 0 s x 80 24 17 0 5 1700000100 $0 {place}");
         Listed::parse(&line).unwrap()
     }
 
@@ -381,7 +387,7 @@ mod tests {
     fn a_dead_pane_says_how_it_ended() {
         let line = |ended: &str| format!("%3 812 1 0 @1 1 1 1 4711 1 {ended} 80 24 17 0 5 1 $0 a:b");
         let why = |ended| Listed::parse(&line(ended)).unwrap().why_ended().unwrap();
-        assert!(why("3 -").contains("status 3"), "{}", why("3 -"));
-        assert!(why("- 9").contains("signal 9"), "{}", why("- 9"));
+        assert!(why("s3 x").contains("status 3"), "{}", why("s3 x"));
+        assert!(why("s x9").contains("signal 9"), "{}", why("s x9"));
     }
 }

@@ -5,6 +5,7 @@ use crate::observe::Observation;
 use crate::observe::agents::{self, AgentFacts, AgentQuestion};
 use crate::observe::checkpoint::{self, CheckpointFacts};
 use crate::observe::disk::{self, DiskFacts, Purpose};
+use crate::observe::download::{self, DownloadAnswer, DownloadQuestion};
 use crate::observe::gpu::{self, GpuFacts};
 use crate::observe::memory::{self, MemoryFacts};
 use crate::observe::process::{self, Found, Identity, ProcessFacts};
@@ -32,6 +33,7 @@ pub enum Question {
     Gpus { source: GpuSource, patience: Duration },
     Memory(Option<Box<Question>>, Option<Identity>),
     Agent(String, AgentQuestion),
+    Download(String, DownloadQuestion),
 }
 
 /// An answer. A question without one is answered by `Failed` in its kind.
@@ -53,6 +55,8 @@ pub enum Answer {
     Memory(Observation<MemoryFacts>),
     /// An agent.
     Agent(Observation<AgentFacts>),
+    /// A download.
+    Download(Observation<DownloadAnswer>),
 }
 
 impl Question {
@@ -117,6 +121,8 @@ impl Question {
             Self::Gpus { source: GpuSource::File(path), .. } => format!("GPUs {}", path.display()),
             Self::Gpus { .. } => "GPUs (NVIDIA driver)".to_owned(),
             Self::Agent(name, _) => format!("agent {name}"),
+            Self::Download(name, DownloadQuestion::Look { .. }) => format!("download {name}"),
+            Self::Download(name, DownloadQuestion::Sums { .. }) => format!("checksums of {name}"),
             Self::Memory(None, _) => "memory".to_owned(),
             Self::Memory(Some(process), _) => format!("memory of {}", process.what()),
         }
@@ -136,6 +142,7 @@ impl Question {
             Self::Gpus { .. } => Answer::Gpus(Observation::Failed { why }),
             Self::Memory(..) => Answer::Memory(Observation::Failed { why }),
             Self::Agent(..) => Answer::Agent(Observation::Failed { why }),
+            Self::Download(..) => Answer::Download(Observation::Failed { why }),
         }
     }
 
@@ -166,6 +173,7 @@ impl Question {
                 Answer::Process(process::read(&ProcessSpec::Match(regex), known.as_ref()))
             }
             Self::Agent(_, question) => Answer::Agent(agents::read(question)),
+            Self::Download(_, question) => Answer::Download(download::read(question)),
             Self::Quota => Answer::Quota(quota::read()),
             Self::Gpus { source, patience } => Answer::Gpus(gpu::read(&source, patience)),
             Self::Memory(process, known) => {
