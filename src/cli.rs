@@ -87,7 +87,7 @@ pub enum Command {
     /// Print the rows of numbers that trainguard reads out of a log
     Metrics(Metrics),
     /// Check the config: every mistake is named with file, line and key
-    Check,
+    Check(Check),
 }
 
 /// Which runs are meant: all of the config, some of it by name, or a log without any config.
@@ -221,6 +221,14 @@ pub enum ReplayFormat {
     Text,
     /// One JSON object per finding, then a summary.
     Jsonl,
+}
+
+/// `trainguard check`.
+#[derive(Debug, Clone, Default, Args)]
+pub struct Check {
+    /// Look whether what `environment:` asks for is there
+    #[arg(long)]
+    pub environment: bool,
 }
 
 /// `trainguard heartbeat`.

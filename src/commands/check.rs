@@ -2,14 +2,17 @@
 
 use crate::config::trust::{self, Caller};
 use crate::config::{
-    Agent, AgentKind, Config, Judge, LoadArgs, ProcessSpec, Run, SessionSpec, is_glob, load, log_directory,
+    Agent, AgentKind, Config, ENVIRONMENT, Judge, LoadArgs, ProcessSpec, Run, SessionSpec, is_glob, load,
+    log_directory,
 };
 use crate::error::{Error, Result};
 use crate::finding::Severity;
 use crate::playbook::Entry;
+use chrono::{DateTime, Utc};
 use rustix::fs::Access;
 use std::io::{ErrorKind, Write};
 use std::path::Path;
+use std::time::Duration;
 
 /// What is known of one part of the surroundings: a line, and how bad it is.
 struct Remark {
@@ -29,19 +32,27 @@ fn odd(text: impl Into<String>) -> Remark {
 ///
 /// # Errors
 /// A config that cannot be used, or an output that cannot be written.
-pub fn run(args: &LoadArgs<'_>, out: &mut dyn Write) -> Result<Severity> {
+pub fn run(
+    args: &LoadArgs<'_>,
+    environment: Option<(Duration, DateTime<Utc>)>,
+    out: &mut dyn Write,
+) -> Result<Severity> {
     let config = load(args)?;
     let mut worst = Severity::Ok;
-    let text = describe(&config, &mut worst);
+    let environment = environment.map(|(limit, now)| super::environment::look(&config, limit, now));
+    let text = describe(&config, environment.unwrap_or_default(), &mut worst);
     out.write_all(text.as_bytes()).map_err(Error::io("write", Path::new("standard output")))?;
     Ok(worst)
 }
 
-fn describe(config: &Config, worst: &mut Severity) -> String {
+fn describe(config: &Config, environment: Vec<(Severity, String)>, worst: &mut Severity) -> String {
     let mut lines: Vec<String> = Vec::new();
     let mut say = |label: &str, remark: Remark| {
         *worst = (*worst).max(remark.severity);
-        let mark = if remark.severity == Severity::Ok { "" } else { "WARNING: " };
+        let mark = match remark.severity {
+            Severity::Ok => String::new(),
+            bad => format!("{}: ", bad.status_word()),
+        };
         lines.push(format!("{label:<14}{mark}{}", remark.text));
     };
     for file in &config.files {
@@ -68,6 +79,10 @@ fn describe(config: &Config, worst: &mut Severity) -> String {
         ];
         let asks: Vec<String> = asks.into_iter().flatten().collect();
         say("download", well(format!("{}: {}, {}", download.name, download.path.display(), asks.join(", "))));
+    }
+    match (&config.environment, environment.is_empty()) {
+        (Some(_), true) => say(ENVIRONMENT, well("looked at with --environment, and while a run waits")),
+        _ => environment.into_iter().for_each(|(severity, text)| say(ENVIRONMENT, Remark { severity, text })),
     }
     for entry in config.playbook.own() {
         say("playbook", well(syndrome(entry)));
@@ -302,7 +317,7 @@ mod tests {
             env: &no_environment,
         };
         let mut out = Vec::new();
-        let severity = run(&args, &mut out).unwrap();
+        let severity = run(&args, None, &mut out).unwrap();
         let text = String::from_utf8(out).unwrap();
         (severity, text.replace(&dir.path().display().to_string(), "DIR"))
     }

@@ -3,6 +3,7 @@
 pub mod ack;
 pub mod check;
 pub mod done;
+mod environment;
 pub mod explain;
 pub mod heartbeat;
 pub mod history;
@@ -39,7 +40,10 @@ pub fn run(cli: &Cli, clocks: &dyn Fn() -> Clock, out: &mut dyn Write) -> Result
         Command::Heartbeat(args) => heartbeat::run(args, common, clock).map(|()| 0),
         Command::History(args) => history::run(args, common, out).map(|()| 0),
         Command::Metrics(args) => metrics::run(args, common, out).map(Severity::exit_code),
-        Command::Check => check::run(&load_args(common, None)?, out).map(Severity::exit_code),
+        Command::Check(args) => {
+            let asks = args.environment.then_some((common.timeout, clock.wall()));
+            check::run(&load_args(common, None)?, asks, out).map(Severity::exit_code)
+        }
     }
 }
 

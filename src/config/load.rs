@@ -8,8 +8,8 @@ use super::files::{self, Found};
 use super::locate::Aim;
 use super::section::Section;
 use super::{
-    Config, HEALTH_FILE, STATE_DIR, agents, alerting, diagnose, downloads, gpu, history, judge, metrics,
-    paths, playbook, raw, runs, thresholds,
+    Config, HEALTH_FILE, STATE_DIR, agents, alerting, diagnose, downloads, environment, gpu, history, judge,
+    metrics, paths, playbook, raw, runs, thresholds,
 };
 use crate::error::{Error, Result};
 use std::fmt::Write;
@@ -115,6 +115,9 @@ pub fn load(args: &LoadArgs<'_>) -> Result<Config> {
         .chain(agents.iter().map(|agent| agent.name.as_str()))
         .collect();
     let downloads = downloads::downloads(&merged.at("downloads"), raw.downloads.as_ref(), &taken)?;
+    let taken: Vec<&str> =
+        taken.into_iter().chain(downloads.iter().map(|download| download.name.as_str())).collect();
+    let environment = environment::environment(&merged.at("environment"), raw.environment.as_ref(), &taken)?;
     let config = Config {
         training: thresholds::training(&merged.at("training"), raw.training.as_ref(), &mut notes)?,
         patrol: thresholds::patrol(&merged.at("patrol"), raw.patrol.as_ref())?,
@@ -128,6 +131,7 @@ pub fn load(args: &LoadArgs<'_>) -> Result<Config> {
         runs,
         agents: if bare { Vec::new() } else { agents },
         downloads: if bare { Vec::new() } else { downloads },
+        environment: environment.filter(|_| !bare),
         flags,
         files: found.documents.iter().map(|document| document.path.clone()).collect(),
         state_dir,

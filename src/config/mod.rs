@@ -11,6 +11,7 @@ mod diagnose;
 mod document;
 mod downloads;
 pub mod duration;
+mod environment;
 mod expand;
 mod files;
 mod gpu;
@@ -28,12 +29,14 @@ mod section;
 mod tests;
 mod thresholds;
 pub mod trust;
+pub mod version;
 
 pub use agents::{Agent, AgentKind, Heartbeat, Probe, SessionSpec, TmuxPane};
 pub use alerting::CHANNELS;
 pub use bare::BareLog;
 pub(crate) use diagnose::nearest;
 pub use downloads::Download;
+pub use environment::Environment;
 pub use expand::Env;
 pub use gpu::{Gpu, GpuName, GpuSource};
 pub use history::History;
@@ -53,6 +56,8 @@ use std::time::Duration;
 
 /// The directory of the state, in the base.
 pub const STATE_DIR: &str = ".trainguard";
+/// The name under which the state and the findings of `environment:` stand.
+pub const ENVIRONMENT: &str = "environment";
 /// The name of the health file where none is configured.
 pub const HEALTH_FILE: &str = "agent_health.yaml";
 
@@ -97,6 +102,8 @@ pub struct Config {
     pub agents: Vec<Agent>,
     /// The downloads under guard, by name.
     pub downloads: Vec<Download>,
+    /// What has to be there before a run can start.
+    pub environment: Option<Environment>,
     /// Where state is kept.
     pub state_dir: PathBuf,
     /// The health file.
@@ -116,6 +123,7 @@ impl Config {
     pub fn select(&self, names: &[String]) -> Result<Vec<&Run>> {
         let around = self.agents.iter().map(|agent| agent.name.as_str());
         let around = around.chain(self.downloads.iter().map(|download| download.name.as_str()));
+        let around = around.chain(self.environment.iter().map(|_| ENVIRONMENT));
         let known: Vec<&str> = self.runs.iter().map(|run| run.name.as_str()).chain(around).collect();
         if known.is_empty() {
             let files: Vec<String> = self.files.iter().map(|file| file.display().to_string()).collect();

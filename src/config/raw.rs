@@ -3,7 +3,7 @@
 
 mod around;
 
-pub(super) use around::{Agent, Download};
+pub(super) use around::{Agent, Download, Environment};
 
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, IgnoredAny, Unexpected, Visitor};
@@ -24,7 +24,7 @@ pub(super) struct File {
     pub(super) state_dir: Option<Text>,
     pub(super) health_file: Option<Text>,
     pub(super) agents: Option<BTreeMap<String, Agent>>,
-    pub(super) environment: Option<Later>,
+    pub(super) environment: Option<Environment>,
     pub(super) downloads: Option<BTreeMap<String, Download>>,
     pub(super) playbook: Option<Playbook>,
     pub(super) judge: Option<Judge>,
@@ -93,6 +93,7 @@ pub(super) const SECTIONS_IN_EFFECT: &[&str] = &[
     "judge",
     "agents",
     "downloads",
+    "environment",
 ];
 
 #[derive(Debug, Default, Deserialize)]

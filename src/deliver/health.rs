@@ -20,7 +20,7 @@ const SCHEMA: &str = "trainguard/health/1";
 /// Mode of a new health file, before the logs' own modes narrow it: agents of other users read it.
 const FILE_MODE: u32 = 0o644;
 /// What it tells of, in this order.
-const SECTIONS: [&str; 3] = ["runs", "agents", "downloads"];
+const SECTIONS: [&str; 4] = ["runs", "agents", "downloads", "environment"];
 /// A file that is larger is not ours.
 const SIZE_MAX: u64 = 64 * 1024 * 1024;
 

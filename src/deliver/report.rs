@@ -28,6 +28,8 @@ pub struct Report {
     pub agents: Vec<WardReport>,
     /// Downloads under guard, by name.
     pub downloads: Vec<WardReport>,
+    /// The environment, where the config asks for any.
+    pub environment: Option<WardReport>,
     /// What the verdict says besides: keys that are not in effect, a config that others can write.
     pub notes: Vec<String>,
 }
@@ -37,7 +39,7 @@ pub struct Report {
 pub struct WardReport {
     /// Its name.
     pub name: String,
-    /// Its kind: of agents `tmux`, `session`, `stateless` or `heartbeat`; else `download`.
+    /// Its kind: of agents `tmux`, `session`, `stateless` or `heartbeat`; else `download` or `environment`.
     pub kind: &'static str,
     /// The worst finding that counts.
     pub severity: Severity,
@@ -270,7 +272,7 @@ impl Report {
     }
 
     fn around(&self) -> impl Iterator<Item = &WardReport> {
-        self.agents.iter().chain(&self.downloads)
+        self.agents.iter().chain(&self.downloads).chain(&self.environment)
     }
 
     /// What was looked at, counted: `3 runs`, `2 runs and 3 agents`.
@@ -284,6 +286,7 @@ impl Report {
             count(self.runs.len(), "run", "runs"),
             count(self.agents.len(), "agent", "agents"),
             count(self.downloads.len(), "download", "downloads"),
+            self.environment.as_ref().map(|_| "the environment".to_owned()),
         ];
         let parts: Vec<String> = parts.into_iter().flatten().collect();
         match parts.split_last() {

@@ -8,6 +8,7 @@ pub mod attempt;
 pub mod checkpoint;
 pub mod disk;
 pub mod download;
+pub mod environment;
 pub mod eta;
 pub mod gpu;
 pub mod gradient;

@@ -352,6 +352,7 @@ fn config() -> Config {
         runs: Vec::new(),
         agents: Vec::new(),
         downloads: Vec::new(),
+        environment: None,
         state_dir: "/state".into(),
         health_file: "/state/agent_health.yaml".into(),
         notes: Vec::new(),

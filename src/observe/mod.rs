@@ -9,6 +9,7 @@ mod command;
 pub mod digest;
 pub mod disk;
 pub mod download;
+pub mod environment;
 pub mod gpu;
 pub mod guard;
 pub mod log;

@@ -57,6 +57,7 @@ impl<'a> Printer<'a> {
                     runs: failed,
                     agents: Vec::new(),
                     downloads: Vec::new(),
+                    environment: None,
                     notes: Vec::new(),
                     ..report.clone()
                 };

@@ -105,7 +105,7 @@ pub(super) fn look(
             Answer::Memory(observation) => look.memory = observation,
             Answer::Quota(observation) => quotas = observation,
             // One answer for all runs, taken above; and what is no run's.
-            Answer::Gpus(_) | Answer::Agent(_) | Answer::Download(_) => {}
+            Answer::Gpus(_) | Answer::Agent(_) | Answer::Download(_) | Answer::Environment(_) => {}
         }
     }
     look.disks = disk::merge(look.disks);

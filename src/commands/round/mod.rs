@@ -12,15 +12,15 @@ mod wards;
 
 use crate::cli::Common;
 use crate::clock::Clock;
-use crate::config::{Config, Run};
+use crate::config::{Config, ENVIRONMENT, Run};
 use crate::decide::Alert;
 use crate::deliver::health::{self, Update};
 use crate::deliver::outbox::Outbox;
-use crate::deliver::report::{Report, RunReport, SCHEMA};
+use crate::deliver::report::{Report, RunReport, SCHEMA, WardReport};
 use crate::deliver::{channels, text};
 use crate::error::{Error, Result, chain};
 use crate::finding::Severity;
-use crate::judge;
+use crate::judge::{self, Phase};
 use crate::observe::guard::{GuardFacts, Undelivered};
 use crate::observe::probe::{self, Answers, Question};
 use crate::persist::lock::Lock;
@@ -32,7 +32,7 @@ use std::io::{self, Write};
 use std::ops::Range;
 use std::time::Instant;
 
-pub(crate) use wards::{Ward, WardOutcome, select};
+pub(crate) use wards::{Ward, WardOutcome, judge_environment, select};
 
 /// Where a round keeps what it must remember.
 pub(crate) struct Keep {
@@ -194,12 +194,13 @@ impl Round<'_> {
         let runs: Vec<_> = outcomes.iter().map(|outcome| outcome.report.clone()).collect();
         let around = wards.iter().map(|ward| ward.report.severity);
         let severity = runs.iter().map(|run| run.severity).chain(around).max().unwrap_or_default();
-        let section = |section| {
+        let section = |section| -> Vec<WardReport> {
             let of = wards.iter().filter(|ward| ward.section == section);
             of.map(|ward| ward.report.clone()).collect()
         };
+        let environment = section(ENVIRONMENT).pop();
         let (time, agents, downloads) = (self.clock.wall(), section("agents"), section("downloads"));
-        Report { schema: SCHEMA, severity, time, runs, agents, downloads, notes }
+        Report { schema: SCHEMA, severity, time, runs, agents, downloads, environment, notes }
     }
 
     /// Takes a run's lock and loads its state. A new state is durable before anything rests on it:
@@ -235,8 +236,11 @@ impl Round<'_> {
         if !questions.is_empty() {
             questions.extend(gpus);
         }
+        // Once all runs are under way nobody waits for the environment.
+        let waits = |held: &Held<'_>| held.state.phase == Phase::Waiting;
+        let waits = held.is_empty() || held.iter().filter_map(|(_, held)| held.as_ref().ok()).any(waits);
         for ward in wards {
-            ward.ask(self.config, &mut questions, &mut stuck);
+            ward.ask(self.config, waits, &mut questions, &mut stuck);
         }
         probe::ask(&questions, look::probe_deadline(self.common), &stuck, self.clock.wall())
     }

@@ -3,19 +3,21 @@
 
 use super::look::{ANY_MODE, OWN_MODE};
 use super::{Round, verdict};
-use crate::config::{Agent, AgentKind, Config, Download, Probe, SessionSpec};
+use crate::config::{Agent, AgentKind, Config, Download, ENVIRONMENT, Environment, Probe, SessionSpec};
 use crate::decide::{Alert, Rules, decide};
 use crate::deliver::health::{Part, stamp};
 use crate::deliver::report::WardReport;
 use crate::error::{Error, Result, chain};
-use crate::finding::{Finding, Opinion, Standing};
+use crate::finding::{Finding, Opinion, Standing, Subject};
 use crate::judge::agents::{self, AgentContext};
 use crate::judge::download::DownloadContext;
+use crate::judge::environment::EnvironmentContext;
 use crate::judge::wards::Judged;
 use crate::judge::{self, guard};
 use crate::observe::Observation;
 use crate::observe::agents as agent;
 use crate::observe::download::{self, DownloadAnswer, DownloadFacts, DownloadQuestion};
+use crate::observe::environment::{self, EnvironmentAnswer};
 use crate::observe::guard::{GuardFacts, Undelivered};
 use crate::observe::probe::{self, Answer, Answers, Question};
 use crate::persist::lock::Lock;
@@ -39,11 +41,14 @@ pub(crate) enum Ward<'a> {
     Agent(&'a Agent),
     /// What a run waits for.
     Download(&'a Download),
+    /// What runs need before they start.
+    Environment(&'a Environment),
 }
 
 /// Those of these names; all of the config where none is given.
 pub(crate) fn select<'a>(config: &'a Config, names: &[String]) -> Vec<Ward<'a>> {
     let all = config.agents.iter().map(Ward::Agent).chain(config.downloads.iter().map(Ward::Download));
+    let all = all.chain(config.environment.iter().map(Ward::Environment));
     all.filter(|ward| names.is_empty() || names.iter().any(|name| name == ward.name())).collect()
 }
 
@@ -52,6 +57,7 @@ impl<'a> Ward<'a> {
         match self {
             Self::Agent(agent) => &agent.name,
             Self::Download(download) => &download.name,
+            Self::Environment(_) => ENVIRONMENT,
         }
     }
 
@@ -60,6 +66,7 @@ impl<'a> Ward<'a> {
         match self {
             Self::Agent(_) => "agents",
             Self::Download(_) => "downloads",
+            Self::Environment(_) => ENVIRONMENT,
         }
     }
 
@@ -67,6 +74,7 @@ impl<'a> Ward<'a> {
         match self {
             Self::Agent(agent) => agent.kind.word(),
             Self::Download(_) => "download",
+            Self::Environment(_) => ENVIRONMENT,
         }
     }
 
@@ -75,11 +83,12 @@ impl<'a> Ward<'a> {
         Path::new(match self {
             Self::Agent(_) => "(agent)",
             Self::Download(_) => "(download)",
+            Self::Environment(_) => "(environment)",
         })
     }
 
-    /// What is asked of it at every patrol.
-    fn question(self, state: &State, config: &Config) -> Option<Question> {
+    /// What is asked of it at every patrol; of the environment only while a run `waits` or it was broken.
+    fn question(self, state: &State, config: &Config, waits: bool) -> Option<Question> {
         match self {
             Self::Agent(agent) => {
                 let memory = &state.ward.agent;
@@ -90,6 +99,10 @@ impl<'a> Ward<'a> {
             Self::Download(download) => {
                 let question = download::look(&download.path, download.manifest.as_deref());
                 Some(Question::Download(download.name.clone(), question))
+            }
+            Self::Environment(wanted) => {
+                let asks = waits || !state.ledger.open.is_empty();
+                asks.then(|| Question::Environment(environment::look(wanted)))
             }
         }
     }
@@ -117,6 +130,15 @@ impl<'a> Ward<'a> {
                 let question = DownloadQuestion::Sums { jobs, budget };
                 let asks = matches!(&question, DownloadQuestion::Sums { jobs, .. } if !jobs.is_empty());
                 asks.then(|| Slow::Ask(Box::new(Question::Download(download.name.clone(), question)), budget))
+            }
+            Self::Environment(wanted) => {
+                let timeout = wanted.torch_cuda.filter(|_| first.is_some())?.min(limit.mul_f64(SUMS_SHARE));
+                if !round.config.trusted {
+                    let why = "it is not run, for others can change this config".to_owned();
+                    return Some(Slow::Known(Answer::Environment(Observation::Failed { why })));
+                }
+                let question = Question::Environment(environment::torch(wanted, timeout));
+                Some(Slow::Ask(Box::new(question), timeout))
             }
         }
     }
@@ -154,8 +176,35 @@ impl<'a> Ward<'a> {
                 };
                 judge::download::check(&context, &mut state.ward.download)
             }
+            Self::Environment(wanted) => {
+                judge_environment(wanted, seen.first, seen.late, &state.ledger.subjects())
+            }
         }
     }
+}
+
+/// Judges the environment by what was answered.
+pub(crate) fn judge_environment(
+    environment: &Environment,
+    first: Option<&Answer>,
+    late: Option<&Answer>,
+    open: &[Subject],
+) -> Judged {
+    let facts = match first {
+        Some(Answer::Environment(Observation::Known(EnvironmentAnswer::Look(facts)))) => {
+            Observation::Known(facts.clone())
+        }
+        Some(Answer::Environment(Observation::Failed { why })) => Observation::Failed { why: why.clone() },
+        _ => Observation::Absent,
+    };
+    let torch = match late {
+        Some(Answer::Environment(Observation::Known(EnvironmentAnswer::Torch(is_there, said)))) => {
+            Observation::Known((*is_there, said.clone()))
+        }
+        Some(Answer::Environment(Observation::Failed { why })) => Observation::Failed { why: why.clone() },
+        _ => Observation::Absent,
+    };
+    judge::environment::check(&EnvironmentContext { environment, facts: &facts, torch: &torch, open })
 }
 
 fn download_facts(answer: Option<&Answer>) -> Observation<DownloadFacts> {
@@ -239,6 +288,11 @@ fn known(ward: Ward<'_>, round: &Round<'_>, lock_until: Instant) -> Result<Known
 }
 
 impl Held<'_> {
+    /// Nobody asks for it this time: it is not told of.
+    fn rests(&self) -> bool {
+        matches!(self.ward, Ward::Environment(_)) && self.asked.is_empty() && self.known.is_ok()
+    }
+
     fn first<'b>(&self, answers: &'b Answers) -> Option<&'b Answer> {
         answers.answers.get(self.asked.clone())?.first()
     }
@@ -247,12 +301,13 @@ impl Held<'_> {
     pub(super) fn ask(
         &mut self,
         config: &Config,
+        waits: bool,
         questions: &mut Vec<Question>,
         stuck: &mut Vec<probe::Stuck>,
     ) {
         let Ok(known) = &mut self.known else { return };
         let from = questions.len();
-        questions.extend(self.ward.question(&known.state, config));
+        questions.extend(self.ward.question(&known.state, config, waits));
         self.asked = from..questions.len();
         known.whats = questions[from..].iter().map(Question::what).collect();
         stuck.append(&mut known.state.stuck);
@@ -266,6 +321,8 @@ pub(super) fn conclude(
     answers: &Answers,
     owed: &[Undelivered],
 ) -> Vec<WardOutcome> {
+    let mut held = held;
+    held.retain(|held| !held.rests());
     let left = round.left();
     let mut slow: Vec<(usize, Slow)> = Vec::new();
     if left >= SLOW_MIN {
@@ -382,12 +439,11 @@ impl WardOutcome {
 
 /// The parts of the health file that are not runs.
 pub(super) fn health(round: &Round<'_>, outcomes: &[WardOutcome]) -> Vec<(&'static str, Part)> {
-    let all = select(round.config, &[]);
     let part = |section: &'static str| {
         let of = || outcomes.iter().filter(|outcome| outcome.section == section);
         let fit = of().filter(|outcome| outcome.report.error.is_none());
         let failed = of().filter(|outcome| !outcome.busy);
-        let names = all.iter().filter(|ward| ward.section() == section).map(|ward| ward.name().to_owned());
+        let names = of().map(|outcome| outcome.report.name.clone());
         let part = Part {
             entries: fit
                 .map(|outcome| (outcome.report.name.clone(), entry(&outcome.report, round)))
@@ -403,7 +459,7 @@ pub(super) fn health(round: &Round<'_>, outcomes: &[WardOutcome]) -> Vec<(&'stat
 }
 
 /// Sections of the health file besides the runs'.
-const SECTIONS: [&str; 2] = ["agents", "downloads"];
+const SECTIONS: [&str; 3] = ["agents", "downloads", ENVIRONMENT];
 
 /// A ward's entry of the health file.
 fn entry(report: &WardReport, round: &Round<'_>) -> Value {

@@ -1,7 +1,8 @@
 //! What stands around the runs, as it is written.
 
-use super::{Number, Span, Text};
+use super::{Flag, Number, Span, Text};
 use serde::Deserialize;
+use std::collections::BTreeMap;
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, expecting = "a mapping such as `{kind: tmux, target: coder}`")]
@@ -54,4 +55,19 @@ pub(in crate::config) struct Download {
     pub(in crate::config) files: Option<Number>,
     pub(in crate::config) manifest: Option<Text>,
     pub(in crate::config) stalled_minutes: Option<Number>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a mapping such as `{commands: [git], shm_min_gb: 8}`")]
+pub(in crate::config) struct Environment {
+    pub(in crate::config) commands: Option<Vec<Text>>,
+    pub(in crate::config) files: Option<Vec<Text>>,
+    pub(in crate::config) python: Option<Text>,
+    pub(in crate::config) packages: Option<BTreeMap<String, Text>>,
+    pub(in crate::config) cuda: Option<Flag>,
+    pub(in crate::config) torch_cuda: Option<Flag>,
+    pub(in crate::config) timeout: Option<Span>,
+    pub(in crate::config) open_files_min: Option<Number>,
+    pub(in crate::config) locked_memory_min_gb: Option<Number>,
+    pub(in crate::config) shm_min_gb: Option<Number>,
 }

@@ -6,6 +6,7 @@ use crate::observe::agents::{self, AgentFacts, AgentQuestion};
 use crate::observe::checkpoint::{self, CheckpointFacts};
 use crate::observe::disk::{self, DiskFacts, Purpose};
 use crate::observe::download::{self, DownloadAnswer, DownloadQuestion};
+use crate::observe::environment::{self, EnvironmentAnswer, EnvironmentQuestion};
 use crate::observe::gpu::{self, GpuFacts};
 use crate::observe::memory::{self, MemoryFacts};
 use crate::observe::process::{self, Found, Identity, ProcessFacts};
@@ -34,6 +35,7 @@ pub enum Question {
     Memory(Option<Box<Question>>, Option<Identity>),
     Agent(String, AgentQuestion),
     Download(String, DownloadQuestion),
+    Environment(EnvironmentQuestion),
 }
 
 /// An answer. A question without one is answered by `Failed` in its kind.
@@ -57,6 +59,8 @@ pub enum Answer {
     Agent(Observation<AgentFacts>),
     /// A download.
     Download(Observation<DownloadAnswer>),
+    /// The environment.
+    Environment(Observation<EnvironmentAnswer>),
 }
 
 impl Question {
@@ -121,6 +125,8 @@ impl Question {
             Self::Gpus { source: GpuSource::File(path), .. } => format!("GPUs {}", path.display()),
             Self::Gpus { .. } => "GPUs (NVIDIA driver)".to_owned(),
             Self::Agent(name, _) => format!("agent {name}"),
+            Self::Environment(EnvironmentQuestion::Look { .. }) => "environment".to_owned(),
+            Self::Environment(EnvironmentQuestion::Torch { .. }) => "torch".to_owned(),
             Self::Download(name, DownloadQuestion::Look { .. }) => format!("download {name}"),
             Self::Download(name, DownloadQuestion::Sums { .. }) => format!("checksums of {name}"),
             Self::Memory(None, _) => "memory".to_owned(),
@@ -143,6 +149,7 @@ impl Question {
             Self::Memory(..) => Answer::Memory(Observation::Failed { why }),
             Self::Agent(..) => Answer::Agent(Observation::Failed { why }),
             Self::Download(..) => Answer::Download(Observation::Failed { why }),
+            Self::Environment(..) => Answer::Environment(Observation::Failed { why }),
         }
     }
 
@@ -174,6 +181,7 @@ impl Question {
             }
             Self::Agent(_, question) => Answer::Agent(agents::read(question)),
             Self::Download(_, question) => Answer::Download(download::read(question)),
+            Self::Environment(question) => Answer::Environment(environment::read(question)),
             Self::Quota => Answer::Quota(quota::read()),
             Self::Gpus { source, patience } => Answer::Gpus(gpu::read(&source, patience)),
             Self::Memory(process, known) => {
