@@ -3,9 +3,9 @@
 #![allow(clippy::format_push_string, clippy::format_collect, reason = "short texts")]
 #![allow(unreachable_pub, reason = "one binary of many modules")]
 
-mod agents;
 mod bad_config;
 mod bad_input;
+mod beats;
 mod checkpoints;
 mod crash;
 mod cron;
@@ -17,7 +17,6 @@ mod failures;
 mod fixtures;
 mod frameworks;
 mod gpu;
-mod heartbeat;
 mod histories;
 mod history;
 mod judge;
@@ -28,6 +27,7 @@ mod mistakes;
 mod nagios;
 mod numbers;
 mod own_syndromes;
+mod panes;
 mod races;
 mod readme;
 mod records;
