@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -72,10 +73,20 @@ pub enum Color {
 pub enum Command {
     /// One look at every configured run, or at a bare --log: says what is wrong and exits with its severity
     Patrol(Patrol),
+    /// Phase 1: look every few seconds until the first steps are made, then hand over to patrols
+    Watch(Watch),
+    /// Start a training so that neither its terminal's end nor ours ends it; records it for patrols
+    Launch(Launch),
     /// Take a finding: it stays visible and stops counting for the exit code until it worsens
     Ack(Ack),
     /// This run is finished and well: no more alarms about it
     Done(Done),
+    /// Hold a run where it is (SIGSTOP), until `resume`
+    Pause(Hold),
+    /// Let a paused run go on (SIGCONT)
+    Resume(Hold),
+    /// End a run: SIGTERM, and SIGKILL for what still lives after the grace
+    Stop(Stop),
     /// What a syndrome means, how it is told from its look-alikes and what to do; or what a log shows
     Explain(Explain),
     /// What patrols would have said, and when, over a log that is complete
@@ -86,8 +97,55 @@ pub enum Command {
     Heartbeat(Heartbeat),
     /// Print the rows of numbers that trainguard reads out of a log
     Metrics(Metrics),
+    /// List the alerts that were not delivered yet; retry or drop them
+    Alerts(Alerts),
+    /// Look whether the GPUs that a command asks for are free; wait for them, then ask
+    Preflight(Preflight),
+    /// Answer an alert that asks
+    Respond(Respond),
     /// Check the config: every mistake is named with file, line and key
     Check(Check),
+}
+
+/// `trainguard alerts`.
+#[derive(Debug, Clone, Args)]
+pub struct Alerts {
+    /// What to do with them [default: list]
+    #[command(subcommand)]
+    pub action: Option<AlertsAction>,
+    /// The log, where the run has no config
+    #[arg(long, value_name = "FILE", global = true)]
+    pub log: Option<PathBuf>,
+}
+
+/// What to do with undelivered alerts.
+#[derive(Debug, Clone, Subcommand)]
+pub enum AlertsAction {
+    /// List them: where each is to go, how often that failed, and why
+    List,
+    /// Send them now, also what was refused for good
+    Retry {
+        /// The alerts, by the beginning of their ids [default: all]
+        #[arg(value_name = "ID")]
+        ids: Vec<String>,
+    },
+    /// Give them up
+    Drop {
+        /// The alerts, by the beginning of their ids
+        #[arg(value_name = "ID", required = true)]
+        ids: Vec<String>,
+    },
+}
+
+/// `trainguard check`.
+#[derive(Debug, Clone, Args)]
+pub struct Check {
+    /// Send a test message through every channel, and say what came of it
+    #[arg(long)]
+    pub alerts: bool,
+    /// Look whether what `environment:` asks for is there
+    #[arg(long)]
+    pub environment: bool,
 }
 
 /// Which runs are meant: all of the config, some of it by name, or a log without any config.
@@ -131,6 +189,9 @@ pub struct Patrol {
     /// The log is complete: nothing will follow
     #[arg(long = "final")]
     pub last: bool,
+    /// Say what the configured actions would do to the run, and do none of it
+    #[arg(long)]
+    pub dry_run: bool,
     /// The least severity that makes the exit code differ from 0
     #[arg(long, value_enum, default_value_t = FailOn::Warning, value_name = "SEVERITY")]
     pub fail_on: FailOn,
@@ -145,6 +206,10 @@ pub enum ReportFormat {
     Json,
     /// For Nagios, Icinga and their like: one line with performance data, then details.
     Nagios,
+    /// For GitHub Actions: annotations, then the text.
+    Github,
+    /// For CI systems: JUnit XML, a suite for each run and a test for each check.
+    Junit,
 }
 
 /// `--fail-on`.
@@ -154,6 +219,46 @@ pub enum FailOn {
     Warning,
     /// A warning exits 0.
     Critical,
+}
+
+/// `trainguard watch`.
+#[derive(Debug, Clone, Args)]
+pub struct Watch {
+    /// Which runs.
+    #[command(flatten)]
+    pub selection: Selection,
+    /// Look so often
+    #[arg(long, value_name = "DURATION", default_value = "3s", value_parser = crate::config::duration::at_least_100_ms)]
+    pub interval: Duration,
+    /// Stay for so many steps of this start of the run, or rows where no steps are counted [default: training.phase1_steps, 1000]
+    #[arg(long, value_name = "N")]
+    pub phase1_steps: Option<u64>,
+}
+
+/// `trainguard launch`.
+#[derive(Debug, Clone, Args)]
+pub struct Launch {
+    /// The run's name: one of the config, or a new one [default: the script's, with the time]
+    #[arg(long, value_name = "N")]
+    pub name: Option<String>,
+    /// Where its standard output and error go [default: the config's log of that run, else NAME.log]
+    #[arg(long, value_name = "FILE")]
+    pub log: Option<PathBuf>,
+    /// Give it our standard input, and not /dev/null
+    #[arg(long)]
+    pub stdin: bool,
+    /// Return at once
+    #[arg(long)]
+    pub detach: bool,
+    /// Start it whoever is on the GPUs, without looking
+    #[arg(long)]
+    pub no_preflight: bool,
+    /// How the GPUs are looked at before.
+    #[command(flatten)]
+    pub gpus: GpuCheck,
+    /// The command, with variables before it as a shell takes them: -- A=1 python train.py
+    #[arg(required = true, trailing_var_arg = true, value_name = "CMD")]
+    pub command: Vec<OsString>,
 }
 
 /// `trainguard ack`.
@@ -182,6 +287,30 @@ pub struct Done {
     /// The log, where the run has no config
     #[arg(long, value_name = "FILE")]
     pub log: Option<PathBuf>,
+}
+
+/// `trainguard pause` and `trainguard resume`.
+#[derive(Debug, Clone, Args)]
+pub struct Hold {
+    /// The run, by the name that the verdict prints
+    pub run: String,
+    /// Say what would be done, and do nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// The log, where the run has no config
+    #[arg(long, value_name = "FILE")]
+    pub log: Option<PathBuf>,
+}
+
+/// `trainguard stop`.
+#[derive(Debug, Clone, Args)]
+pub struct Stop {
+    /// Which run, and whether it is done.
+    #[command(flatten)]
+    pub hold: Hold,
+    /// SIGKILL follows this long after SIGTERM
+    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = crate::config::duration::parse)]
+    pub grace: Duration,
 }
 
 /// `trainguard explain`.
@@ -223,14 +352,6 @@ pub enum ReplayFormat {
     Jsonl,
 }
 
-/// `trainguard check`.
-#[derive(Debug, Clone, Default, Args)]
-pub struct Check {
-    /// Look whether what `environment:` asks for is there
-    #[arg(long)]
-    pub environment: bool,
-}
-
 /// `trainguard heartbeat`.
 #[derive(Debug, Clone, Args)]
 pub struct Heartbeat {
@@ -242,6 +363,49 @@ pub struct Heartbeat {
     /// A request failed
     #[arg(long)]
     pub error: bool,
+}
+
+/// `trainguard preflight`.
+#[derive(Debug, Clone, Args)]
+pub struct Preflight {
+    /// How the GPUs are looked at.
+    #[command(flatten)]
+    pub gpus: GpuCheck,
+    /// A name for the run [default: the script's, or the program's, and the time]
+    #[arg(long, value_name = "N")]
+    pub name: Option<String>,
+    /// The command that is to be started
+    #[arg(last = true, required = true, value_name = "CMD")]
+    pub command: Vec<String>,
+}
+
+/// How GPUs are looked at before a start. What is not given is as in `preflight:` of the config.
+#[derive(Debug, Clone, Default, Args)]
+pub struct GpuCheck {
+    /// The GPUs that the command will use, as nvidia-smi shows them: numbers or UUIDs, `0,GPU-8f6d` [default: as CUDA_VISIBLE_DEVICES or Slurm say, else all]
+    #[arg(long, value_name = "LIST", value_delimiter = ',')]
+    pub gpus: Vec<String>,
+    /// Wait this long for a busy GPU; 0 never waits [default: 180s]
+    #[arg(long, value_name = "DURATION", value_parser = crate::config::duration::parse)]
+    pub wait: Option<Duration>,
+    /// Look this often [default: 10s]
+    #[arg(long, value_name = "DURATION", value_parser = crate::config::duration::at_least_100_ms)]
+    pub poll: Option<Duration>,
+    /// Ask this long for a decision [default: 10m]
+    #[arg(long, value_name = "DURATION", value_parser = crate::config::duration::parse)]
+    pub decision_timeout: Option<Duration>,
+    /// What is done when nobody decides [default: stop]
+    #[arg(long = "default", value_enum, value_name = "DECISION")]
+    pub default_decision: Option<crate::config::Decision>,
+}
+
+/// `trainguard respond`.
+#[derive(Debug, Clone, Args)]
+pub struct Respond {
+    /// The alert's id or its first six or more digits; or the run, where only one of its alerts asks
+    pub alert: String,
+    /// One of the choices that the alert offers, or its beginning
+    pub choice: String,
 }
 
 /// `trainguard history`.

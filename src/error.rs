@@ -27,6 +27,9 @@ pub enum Error {
     /// A directory or file of ours that others could have changed.
     #[error("{0}")]
     Untrusted(String),
+    /// GPUs that could not be looked at, or one that is asked for and is not there.
+    #[error("{0}")]
+    Gpu(String),
     /// A state that belongs to something else or to a newer version.
     #[error("{0}")]
     State(String),

@@ -4,18 +4,32 @@ use clap::Parser as _;
 use std::io::Write as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
+use trainguard::act::{restart, stop};
 use trainguard::cli::Cli;
 use trainguard::clock::Clock;
 use trainguard::error::{Error, chain};
 use trainguard::finding::Severity;
-use trainguard::{commands, observe::probe};
+use trainguard::{commands, launch::keeper, observe::probe};
 
 #[allow(clippy::disallowed_methods, reason = "the one place that reads the clock")]
 fn main() -> ExitCode {
     let mut arguments = std::env::args_os();
-    if arguments.nth(1).is_some_and(|first| first == probe::ARGUMENT) {
-        // Whoever does not listen any more needs no answer, and no error.
+    let first = arguments.nth(1);
+    // Whoever does not listen any more needs no answer, and no error.
+    if first.as_ref().is_some_and(|first| first == probe::ARGUMENT) {
         drop(probe::serve(std::io::stdin().lock(), std::io::stdout()));
+        return ExitCode::SUCCESS;
+    }
+    if first.as_ref().is_some_and(|first| first == keeper::ARGUMENT) {
+        drop(keeper::serve(chrono::Utc::now));
+        return ExitCode::SUCCESS;
+    }
+    if first.as_ref().is_some_and(|first| first == stop::ARGUMENT) {
+        drop(stop::serve(arguments, &Clock::read(chrono::Utc::now())));
+        return ExitCode::SUCCESS;
+    }
+    if first.is_some_and(|first| first == restart::ARGUMENT) {
+        drop(restart::serve(arguments));
         return ExitCode::SUCCESS;
     }
     let cli = match Cli::try_parse() {

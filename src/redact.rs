@@ -3,8 +3,11 @@
 //! It is a net and no wall: a password that looks like a word stands in no list. What is taken for a
 //! secret becomes [`MARK`]; its key or scheme stays, so that a reader sees what stood there.
 
-use regex::Regex;
+use aho_corasick::{AhoCorasick, MatchKind};
+use regex::{Captures, Regex};
+use serde_json::Value;
 use std::borrow::Cow;
+use std::ffi::OsString;
 use std::sync::LazyLock;
 
 /// What stands in a secret's place.
@@ -16,8 +19,11 @@ struct Shape {
     kept: &'static str,
 }
 
-/// A key's value: quoted, or up to the next blank or separator. Not one that is redacted already.
-const VALUE: &str = r#"(?:"[^"\n]*"|'[^'\n]*'|[^\s,;&"'\[{(<]+)"#;
+/// A key's value: quoted, with escaped quotes (JSON within JSON), or up to the next blank or separator.
+/// Not one that is redacted already.
+const VALUE: &str = r#"(?:\\+"[^"\\\n]*\\*"?|"[^"\n]*"|'[^'\n]*'|[^\s,;&"'\[{(<\\]+)"#;
+/// What stands between a key and its value.
+const IS: &str = r#"(?:\\*["'])?\s*[=:]\s*"#;
 
 static SHAPES: LazyLock<Vec<Shape>> = LazyLock::new(|| {
     let shapes = [
@@ -45,15 +51,68 @@ static SHAPES: LazyLock<Vec<Shape>> = LazyLock::new(|| {
         // Forty hexadecimal digits are a commit as well: only beside the words of a key.
         (r"(?i)((?:wandb|api[_-]?key)[^\n]{0,80}?[^0-9a-z])[0-9a-f]{40}\b".to_owned(), "${1}[redacted]"),
         // NAME=value, "name": "value", --name value, for names that say what they hold.
-        (format!(r#"(?i)([a-z0-9_.-]*(?:passw(?:or)?d|passphrase|secret(?:[_-]?key)?|api[_-]?key|access[_-]?key|private[_-]?key|auth[_-]?token|access[_-]?token|api[_-]?token|hf[_-]?token|gh[_-]?token|github[_-]?token|bot[_-]?token|credential)s?(?:_[a-z0-9_]*)?["']?\s*[=:]\s*){VALUE}"#), "${1}[redacted]"),
+        (format!(r"(?i)([a-z0-9_.-]*(?:passw(?:or)?d|passphrase|secret(?:[_-]?key)?|api[_-]?key|access[_-]?key|private[_-]?key|auth[_-]?token|access[_-]?token|api[_-]?token|hf[_-]?token|gh[_-]?token|github[_-]?token|bot[_-]?token|credential)s?(?:_[a-z0-9_]*)?{IS}){VALUE}"), "${1}[redacted]"),
         (format!(r"(?i)(--?(?:password|passwd|secret|api[_-]key|token|[a-z-]*-token)[ =]){VALUE}"), "${1}[redacted]"),
-        (format!(r#"(\b[A-Z0-9_]*_TOKEN["']?\s*[=:]\s*){VALUE}"#), "${1}[redacted]"),
+        (format!(r"(\b[A-Z0-9_]*_TOKEN{IS}){VALUE}"), "${1}[redacted]"),
+        // Cookies, up to the end of the line: they are a list.
+        (r#"(?i)\b((?:set-)?cookie(?:\\*["'])?\s*[:=]\s*)[^\n]+"#.to_owned(), "${1}[redacted]"),
+        // What signs or opens an address.
+        (r#"(?i)([?&;](?:amp;)?[a-z0-9_.-]*(?:signature|sig|token|key|keyid|secret|passw(?:or)?d|credential|auth|code|policy|session)=)[^&\s"'<>\\]+"#.to_owned(), "${1}[redacted]"),
+        // Addresses that are secrets themselves: Discord, Teams; and Telegram's tokens.
+        (r#"(?i)https://(?:[a-z]+\.)?discord(?:app)?\.com/api/webhooks/[^\s"'<>]+|https://[a-z0-9.-]+\.webhook\.office\.com/[^\s"'<>]+"#.to_owned(), MARK),
+        (r"\b(?:bot)?[0-9]{8,10}:[A-Za-z0-9_-]{35}\b".to_owned(), MARK),
     ];
     shapes
         .into_iter()
         .filter_map(|(shape, kept)| Some(Shape { regex: Regex::new(&shape).ok()?, kept }))
         .collect()
 });
+
+/// `some_token = value` and `some_key: value`, whose value decides whether it is a secret.
+static NAMED: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    let value = r"[A-Za-z0-9_.~+/=-]+";
+    Regex::new(&format!(r#"(?i)\b([a-z0-9]+[a-z0-9_.-]*[_-])?((?:token|key){IS}(?:\\*["'])?)({value})"#)).ok()
+});
+
+/// Tokens and keys of models, tables and dictionaries.
+const HARMLESS: &[&str] = &[
+    "additional_special",
+    "audio",
+    "begin",
+    "bos",
+    "cache",
+    "cls",
+    "decoder_start",
+    "dict",
+    "end",
+    "eos",
+    "foreign",
+    "group",
+    "image",
+    "input",
+    "label",
+    "map",
+    "mask",
+    "metric",
+    "next",
+    "pad",
+    "partition",
+    "per",
+    "primary",
+    "query",
+    "sep",
+    "sort",
+    "special",
+    "start",
+    "state",
+    "stop",
+    "target",
+    "text",
+    "unk",
+    "video",
+];
+/// A value this long is no word; one half as long is none if digits are in it.
+const LONG: usize = 16;
 
 /// The text without what looks like a secret. Lines stay lines but where a secret spans several.
 pub fn redact(text: &str) -> Cow<'_, str> {
@@ -63,7 +122,93 @@ pub fn redact(text: &str) -> Cow<'_, str> {
             clean = Cow::Owned(replaced);
         }
     }
+    if let Some(named) = NAMED.as_ref()
+        && let Cow::Owned(replaced) = named.replace_all(&clean, by_name)
+    {
+        clean = Cow::Owned(replaced);
+    }
     clean
+}
+
+fn by_name(found: &Captures<'_>) -> String {
+    let [whole, prefix, key, value] = [0, 1, 2, 3].map(|group| found.get(group).map_or("", |at| at.as_str()));
+    let name = prefix.trim_end_matches(['_', '-']).to_ascii_lowercase();
+    let harmless = HARMLESS.iter().any(|word| name == *word || name.ends_with(&format!("_{word}")));
+    let digits = value.bytes().any(|byte| byte.is_ascii_digit());
+    let letters = value.bytes().any(|byte| byte.is_ascii_alphabetic());
+    let secret = value.len() >= LONG || (value.len() >= LONG / 2 && digits && letters);
+    if harmless || !secret { whole.to_owned() } else { format!("{prefix}{key}{MARK}") }
+}
+
+/// Takes secrets out by their shapes, and the values of this process's own environment whose names say
+/// that they are secret.
+#[derive(Debug, Default)]
+pub struct Redactor {
+    values: Option<AhoCorasick>,
+}
+
+/// Parts of the names of variables that hold secrets, and endings of those that say where one is.
+const SECRET_NAMES: &[&str] = &[
+    "TOKEN",
+    "SECRET",
+    "PASSW",
+    "PASSPHRASE",
+    "APIKEY",
+    "_KEY",
+    "CREDENTIAL",
+    "COOKIE",
+    "WEBHOOK",
+    "_DSN",
+    "_PAT",
+    "_PASS",
+    "AUTHORIZATION",
+];
+const PLACE_NAMES: &[&str] = &["_FILE", "_PATH", "_DIR", "_SOCK", "_HOME"];
+/// A shorter value is a word of many texts.
+const VALUE_MIN: usize = 8;
+
+impl Redactor {
+    /// Knows the secrets of an environment.
+    pub fn of_environment(variables: impl IntoIterator<Item = (OsString, OsString)>) -> Self {
+        let mut values = Vec::new();
+        for (name, value) in variables {
+            let name = name.to_string_lossy().to_ascii_uppercase();
+            let secret = SECRET_NAMES.iter().any(|part| name.contains(part));
+            if !secret || PLACE_NAMES.iter().any(|ending| name.ends_with(ending)) {
+                continue;
+            }
+            for line in value.to_string_lossy().lines().map(str::trim) {
+                let number = line.bytes().all(|byte| byte.is_ascii_digit());
+                if line.len() >= VALUE_MIN && !number {
+                    values.push(line.replace('\\', "\\\\").replace('"', "\\\""));
+                    values.push(line.to_owned());
+                }
+            }
+        }
+        let automaton = || AhoCorasick::builder().match_kind(MatchKind::LeftmostLongest).build(&values);
+        Self { values: if values.is_empty() { None } else { automaton().ok() } }
+    }
+
+    /// The text without secrets.
+    pub fn redact(&self, text: &str) -> String {
+        match &self.values {
+            None => redact(text).into_owned(),
+            Some(values) => {
+                let marks = vec![MARK; values.patterns_len()];
+                redact(&values.replace_all(text, &marks)).into_owned()
+            }
+        }
+    }
+
+    /// The same for every text in a value.
+    pub fn redact_value(&self, value: &mut Value) {
+        match value {
+            Value::String(text) => *text = self.redact(text),
+            Value::Array(list) => list.iter_mut().for_each(|item| self.redact_value(item)),
+            Value::Object(map) => map.values_mut().for_each(|item| self.redact_value(item)),
+            _ => {}
+        }
+    }
 }
 
 #[cfg(test)]
@@ -78,7 +223,8 @@ mod tests {
 
     #[test]
     fn every_shape_is_written_well() {
-        assert_eq!(SHAPES.len(), 19);
+        assert_eq!(SHAPES.len(), 23);
+        assert!(NAMED.is_some());
     }
 
     #[test]
@@ -113,10 +259,59 @@ mod tests {
             ("AWS_SECRET_ACCESS_KEY=a/b+c".to_owned(), format!("AWS_SECRET_ACCESS_KEY={MARK}")),
             ("HF_TOKEN=abc python train.py".to_owned(), format!("HF_TOKEN={MARK} python train.py")),
             ("train.py --api-key abc --lr 1".to_owned(), format!("train.py --api-key {MARK} --lr 1")),
+            (
+                r#"{\"api_key\": \"abc\", \"lr\": 0.1}"#.to_owned(),
+                format!(r#"{{\"api_key\": {MARK}, \"lr\": 0.1}}"#),
+            ),
+            (r#""{\\\"password\\\":\\\"p w\\\"}""#.to_owned(), format!(r#""{{\\\"password\\\":{MARK}}}""#)),
+            (format!("my_token={token}"), format!("my_token={MARK}")),
+            ("refresh_token: abc12345".to_owned(), format!("refresh_token: {MARK}")),
+            (format!("{{'session_key': '{token}'}}"), format!("{{'session_key': '{MARK}'}}")),
+            (format!("token={token} sent"), format!("token={MARK} sent")),
+            (
+                "GET https://b.s3.amazonaws.com/k?X-Amz-Date=2026&X-Amz-Signature=abc&X-Amz-Expires=9"
+                    .to_owned(),
+                format!(
+                    "GET https://b.s3.amazonaws.com/k?X-Amz-Date=2026&X-Amz-Signature={MARK}&X-Amz-Expires=9"
+                ),
+            ),
+            ("https://a.blob/x?sv=1&sig=a%2Fb".to_owned(), format!("https://a.blob/x?sv=1&sig={MARK}")),
+            ("Cookie: a=b; session=c".to_owned(), format!("Cookie: {MARK}")),
+            ("{\"Set-Cookie\": \"id=1\"}".to_owned(), format!("{{\"Set-Cookie\": {MARK}")),
+            ("https://discord.com/api/webhooks/1/a-b ok".to_owned(), format!("{MARK} ok")),
+            (format!("bot123456789:{}", letters(35)), MARK.to_owned()),
         ];
         for (text, expected) in table {
             assert_eq!(redact(&text), expected, "{text}");
         }
+    }
+
+    #[test]
+    fn the_secrets_of_the_environment_are_gone_wherever_they_stand() {
+        let variables = [
+            ("TEAM_TOKEN", "plain words"),
+            ("DB_PASSWORD", "say \"a\\b\" now"),
+            ("SERVICE_ACCOUNT_KEY", "line one of it\nshort\nline two of it"),
+            ("SSH_AUTH_SOCK", "/run/agent.sock"),
+            ("AWS_SHARED_CREDENTIALS_FILE", "/home/ada/.aws"),
+            ("MAX_TOKENS", "12345678"),
+            ("SHORT_SECRET", "loss"),
+            ("EDITOR", "editor-of-mine"),
+        ];
+        let redactor = Redactor::of_environment(variables.map(|(name, value)| (name.into(), value.into())));
+        for (text, expected) in [
+            ("it said plain words again", format!("it said {MARK} again")),
+            ("say \"a\\b\" now", MARK.to_owned()),
+            (r#"{"p": "say \"a\\b\" now"}"#, format!(r#"{{"p": "{MARK}"}}"#)),
+            ("line two of it", MARK.to_owned()),
+            ("/run/agent.sock /home/ada/.aws 12345678 loss editor-of-mine", String::new()),
+        ] {
+            let expected = if expected.is_empty() { text.to_owned() } else { expected };
+            assert_eq!(redactor.redact(text), expected);
+        }
+        let mut value = serde_json::json!({"a": ["plain words", 1]});
+        redactor.redact_value(&mut value);
+        assert_eq!(value, serde_json::json!({"a": [MARK, 1]}));
     }
 
     #[test]
@@ -140,6 +335,9 @@ mod tests {
             "{'loss': 2.31, 'tokens': 1048576, 'grad_norm': 0.7, 'secretary': 1}",
             "num_tokens=4096 token_embedding: torch.Size([32000, 4096]) pad_token: </s>",
             "eos_token_id = 2, bos_token=<s>",
+            "pad_token: endoftext0000000000000, label_key=sentence_embedding_v2",
+            "key=loss token=the per_token=0.01 loss_key: train_loss",
+            "time per_token: 0.000123456789012345",
             "commit 0123456789abcdef0123456789abcdef01234567",
             "Epoch 3: 45%|████▌     | 450/1000 [01:23<01:41, 5.41it/s]",
             "saved /ckpt/hf_model/step_100 sk-learn xoxo",

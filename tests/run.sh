@@ -42,12 +42,20 @@ missing() {
     has crontab && [ -x /usr/sbin/cron ] || echo cron
     has_module yaml || echo python3-yaml
     has_module jsonschema || echo python3-jsonschema
+    has_module torch || echo python3-torch
     has systemd-analyze || echo systemd
     has flock && has unshare && has mount || echo util-linux mount
+    has script || echo bsdutils
     has bindfs || echo bindfs
     has tmux || echo tmux
     has curl || echo curl
     has ps && has pgrep || echo procps
+    has script || echo bsdutils
+    has git || echo git
+    has_module torch || echo python3-torch
+    has prometheus && has promtool || echo prometheus
+    has prometheus-node-exporter || echo prometheus-node-exporter
+    has prometheus-alertmanager && has amtool || echo prometheus-alertmanager
     [ -s /etc/ssl/certs/ca-certificates.crt ] || echo ca-certificates
 }
 packages=$(missing | tr '\n' ' ')

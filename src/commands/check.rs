@@ -2,8 +2,8 @@
 
 use crate::config::trust::{self, Caller};
 use crate::config::{
-    Agent, AgentKind, Config, ENVIRONMENT, Judge, LoadArgs, ProcessSpec, Run, SessionSpec, is_glob, load,
-    log_directory,
+    Address, Agent, AgentKind, Config, ENVIRONMENT, Judge, Kind, LoadArgs, Named, ProcessSpec, Run,
+    SessionSpec, Source, is_glob, load, log_directory,
 };
 use crate::error::{Error, Result};
 use crate::finding::Severity;
@@ -92,16 +92,22 @@ fn describe(config: &Config, environment: Vec<(Severity, String)>, worst: &mut S
     }
     say("state", directory_to_write(&config.state_dir));
     say("health file", file_to_write(&config.health_file));
+    if let Some(file) = &config.prometheus_textfile {
+        say("text file", file_to_write(file));
+    }
     say("terminal", well(if config.channels.terminal { "on" } else { "off" }));
     match &config.channels.file {
         Some(file) => say("alert file", file_to_write(file)),
         None => say("alert file", well("off")),
     }
+    for named in &config.channels.named {
+        say("channel", channel_remark(named, config));
+    }
     for (severity, channels) in &config.routing {
         let reached = channels.iter().any(|channel| match channel.as_str() {
             "terminal" => config.channels.terminal,
             "file" => config.channels.file.is_some(),
-            _ => false,
+            name => config.channels.named.iter().any(|named| named.name == name),
         });
         let route = format!("{severity} to {}", channels.join(", "));
         let silent = *severity == Severity::Critical && !reached;
@@ -109,6 +115,9 @@ fn describe(config: &Config, environment: Vec<(Severity, String)>, worst: &mut S
     }
     if let Some(judge) = &config.judge {
         say("judge", judge_remark(judge, config.trusted));
+    }
+    if let Some(heartbeat) = &config.heartbeat {
+        say("heartbeat", heartbeat_remark(heartbeat, config.trusted));
     }
     for note in &config.notes {
         say("note", well(note));
@@ -141,6 +150,8 @@ fn agent_remark(agent: &Agent, trusted: bool) -> Remark {
             format!("session, command line matches {regex}")
         }
         AgentKind::Session(SessionSpec::Process(ProcessSpec::Pid(pid))) => format!("session, pid {pid}"),
+        // Runs alone are launched.
+        AgentKind::Session(SessionSpec::Process(ProcessSpec::Launched(_))) => "session".to_owned(),
         AgentKind::Session(SessionSpec::Command(probe)) => format!("session, asked by {}", probe.command[0]),
         AgentKind::Stateless(None) => "stateless, not probed".to_owned(),
         AgentKind::Stateless(Some(probe)) => {
@@ -171,6 +182,51 @@ fn syndrome(entry: &Entry) -> String {
     format!("{}: {examples}, {}", entry.id, count(entry.near_misses, "near miss", "near misses"))
 }
 
+/// Whether a channel would be used. Nothing is sent here: `--alerts` does.
+fn channel_remark(named: &Named, config: &Config) -> Remark {
+    let Named { name, kind } = named;
+    let (to, missing) = match kind {
+        Kind::Webhook(webhook) => address(&webhook.address),
+        Kind::Alertmanager(settings) => address(&settings.address),
+        Kind::Command(program) => {
+            let path = Path::new(&program.command[0]);
+            (program.command[0].clone(), path.is_absolute().then_some(path))
+        }
+        Kind::Syslog(socket) | Kind::Journald(socket) => {
+            (socket.display().to_string(), Some(socket.as_path()))
+        }
+    };
+    let text = format!("{name}: {} to {to}", kind.word());
+    let runs = matches!(kind, Kind::Command(_));
+    let access = if runs { Access::EXEC_OK } else { Access::READ_OK };
+    if let Some(error) = missing.and_then(|path| rustix::fs::access(path, access).err()) {
+        return odd(format!("{text}: it cannot be used ({})", std::io::Error::from(error)));
+    }
+    if !config.trusted {
+        return odd(format!("{text}: nothing is sent there, for others can change this config"));
+    }
+    if !config.routing.values().flatten().any(|routed| routed == name) {
+        return odd(format!("{text}: no severity is routed to it: add it under `severity_routing`"));
+    }
+    well(text)
+}
+
+fn address(source: &Source<Address>) -> (String, Option<&Path>) {
+    match source {
+        Source::Here(address) => (address.to_string(), None),
+        Source::File(path) => (format!("the address in {}", path.display()), Some(path.as_path())),
+    }
+}
+
+/// Whether a patrol could say that it takes place. It is not said here.
+fn heartbeat_remark(source: &Source<Address>, trusted: bool) -> Remark {
+    let (to, missing) = address(source);
+    if let Some(error) = missing.and_then(|path| rustix::fs::access(path, Access::READ_OK).err()) {
+        return odd(format!("{to}: it cannot be used ({})", std::io::Error::from(error)));
+    }
+    if trusted { well(to) } else { odd(format!("{to}: it is not told, for others can change this config")) }
+}
+
 /// Whether the judge would be asked. It is not asked here: that costs money.
 fn judge_remark(judge: &Judge, trusted: bool) -> Remark {
     let program = &judge.command[0];
@@ -195,6 +251,9 @@ fn surroundings(run: &Run) -> Vec<(&'static str, Remark)> {
         Some(ProcessSpec::PidFile(file)) => remarks.push(("  process", exists("pid file", file))),
         Some(ProcessSpec::Match(regex)) => {
             remarks.push(("  process", well(format!("command line matches {regex}"))));
+        }
+        Some(ProcessSpec::Launched(process)) => {
+            remarks.push(("  process", well(format!("launched as pid {}", process.pid))));
         }
         None => remarks.push(("  process", well("not named: only the log tells whether it lives"))),
     }
@@ -314,6 +373,7 @@ mod tests {
             health_file: None,
             log: None,
             cwd: dir.path().to_owned(),
+            needs_no_config: false,
             env: &no_environment,
         };
         let mut out = Vec::new();

@@ -1,16 +1,24 @@
 //! One file per subcommand; each reads as its own story.
 
 pub mod ack;
+pub mod alerts;
 pub mod check;
+pub(crate) mod delivery;
 pub mod done;
 mod environment;
 pub mod explain;
 pub mod heartbeat;
 pub mod history;
+pub mod hold;
+pub mod launch;
+pub(crate) mod launched;
 pub mod metrics;
 pub mod patrol;
+pub mod preflight;
 pub mod replay;
+pub mod respond;
 mod round;
+pub mod watch;
 
 use crate::cli::{Cli, Color, Command, Common};
 use crate::clock::Clock;
@@ -33,17 +41,26 @@ pub fn run(cli: &Cli, clocks: &dyn Fn() -> Clock, out: &mut dyn Write) -> Result
     let clock = &clocks();
     match &cli.command {
         Command::Patrol(args) => patrol::run(args, common, clock, out),
+        Command::Watch(args) => watch::run(args, common, clocks, out),
+        Command::Launch(args) => launch::run(args, common, clocks, out),
         Command::Ack(args) => ack::run(args, common, clock, out).map(|()| 0),
         Command::Done(args) => done::run(args, common, clock, out).map(|()| 0),
+        Command::Pause(args) => hold::pause(args, common, clock, out).map(Severity::exit_code),
+        Command::Resume(args) => hold::resume(args, common, clock, out).map(Severity::exit_code),
+        Command::Stop(args) => hold::stop(args, common, clock, out).map(Severity::exit_code),
         Command::Explain(args) => explain::run(args, common, clock, out).map(|()| 0),
         Command::Replay(args) => replay::run(args, common, clock, out).map(Severity::exit_code),
         Command::Heartbeat(args) => heartbeat::run(args, common, clock).map(|()| 0),
         Command::History(args) => history::run(args, common, out).map(|()| 0),
         Command::Metrics(args) => metrics::run(args, common, out).map(Severity::exit_code),
+        Command::Alerts(args) => alerts::run(args, common, clock, out),
+        Command::Check(args) if args.alerts => alerts::test(common, clock, out).map(Severity::exit_code),
         Command::Check(args) => {
             let asks = args.environment.then_some((common.timeout, clock.wall()));
             check::run(&load_args(common, None)?, asks, out).map(Severity::exit_code)
         }
+        Command::Preflight(args) => preflight::run(args, common, clocks, out),
+        Command::Respond(args) => respond::run(args, common, clocks, out).map(|()| 0),
     }
 }
 
@@ -91,7 +108,7 @@ pub(crate) fn settle(context: &Context<'_>, state: &mut State, opinions: Vec<Opi
 }
 
 /// The state directory: of the config, of `--log`, of `--state-dir`, or `./.trainguard`.
-fn state_directory(log: Option<&PathBuf>, common: &Common) -> Result<PathBuf> {
+pub(crate) fn state_directory(log: Option<&PathBuf>, common: &Common) -> Result<PathBuf> {
     let args = load_args(common, log.map(BareLog::new))?;
     let local = args.cwd.join(config::STATE_DIR);
     match (&common.state_dir, config::load(&args)) {

@@ -3,7 +3,7 @@
 use super::load::LoadArgs;
 use super::runs::{compile, name_fault};
 use super::trust::{self, Caller};
-use super::{CheckpointSpec, ProcessSpec, Run, STATE_DIR, paths};
+use super::{Actions, CheckpointSpec, ProcessSpec, Run, STATE_DIR, paths};
 use crate::error::{Error, Result};
 use rustix::fs::Access;
 use std::io::ErrorKind;
@@ -111,6 +111,7 @@ pub(super) fn resolve(
         gpus: Vec::new(),
         command: None,
         profile: None,
+        actions: Actions::default(),
     };
     Ok(Bare { run, base })
 }

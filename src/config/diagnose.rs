@@ -89,6 +89,7 @@ const SECTIONS_WITH_KEYS: &[(&str, &str)] = &[
     ("training", "training: {?: 0}"),
     ("patrol", "patrol: {?: 0}"),
     ("channels", "channels: {?: 0}"),
+    ("webhook", "channels: {webhook: {?: 0}}"),
     ("runs", "runs: [{?: 0}]"),
     ("process", "runs: [{process: {?: 0}}]"),
     ("checkpoints", "runs: [{checkpoints: {?: 0}}]"),

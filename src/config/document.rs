@@ -2,8 +2,10 @@
 //! caret, and what to do next.
 
 use crate::error::Error;
+use regex::Regex;
 use std::fmt::Write;
 use std::path::PathBuf;
+use std::sync::LazyLock;
 
 /// Characters of a source line that are shown around a mistake: one line of a terminal.
 const SHOWN_CHARS: usize = 100;
@@ -28,7 +30,8 @@ impl Document {
         let (line, column) = position(&self.text, offset);
         let start = offset_of_line(&self.text, offset);
         let end = self.text[start..].find('\n').map_or(self.text.len(), |length| start + length);
-        Error::Config(render(&self.shown, (line, column), &self.text[start..end], what, next))
+        let source = masked(&self.text[start..end]);
+        Error::Config(render(&self.shown, (line, column), &source, what, next))
     }
 
     /// `file:line:column` of a byte offset.
@@ -36,6 +39,35 @@ impl Document {
         let (line, column) = position(&self.text, self.text.floor_char_boundary(offset));
         format!("{}:{line}:{column}", self.shown)
     }
+}
+
+/// What may be a secret, in the last group: the path of an address, the value of a key that says so.
+/// A `${NAME}` is none.
+static SECRETS: LazyLock<Vec<Regex>> = LazyLock::new(|| {
+    let shapes = [
+        r"(?i)\b([a-z][a-z0-9+.-]*://)([^/\s@]+)@",
+        r#"(?i)\b([a-z][a-z0-9+.-]*://[^/\s"']*/)([^\s"',}]+)"#,
+        r#"(?i)\b(url["']?\s*:\s*["']?)([^\s"',}$:/]+)["',}\s]"#,
+        r#"(?i)\b((?:secret|password|authorization|[a-z0-9_-]*token|[a-z0-9_-]*api[_-]?key)["']?\s*:\s*["']?)([^"',}$]+)"#,
+    ];
+    shapes.into_iter().filter_map(|shape| Regex::new(shape).ok()).collect()
+});
+
+/// A source line whose secrets are stars, as many as they have characters: the caret stays in its place.
+fn masked(source: &str) -> String {
+    let mut line = source.to_owned();
+    for shape in SECRETS.iter() {
+        let found: Vec<_> =
+            shape.captures_iter(&line).filter_map(|found| Some(found.get(2)?.range())).collect();
+        for range in found.into_iter().rev() {
+            let secret = &line[range.clone()];
+            if !secret.contains("${") {
+                let stars = "*".repeat(secret.chars().count());
+                line.replace_range(range, &stars);
+            }
+        }
+    }
+    line
 }
 
 /// A mistake with its place, as all of them are printed.

@@ -36,12 +36,7 @@ pub struct Judge {
 /// `judge:`, checked; `None` where there is no such section.
 pub(super) fn judge(at: &Section<'_>, raw: Option<&raw::Judge>) -> Result<Option<Judge>> {
     let Some(raw) = raw else { return Ok(None) };
-    let mut command = Vec::new();
-    for (index, text) in raw.command.iter().flatten().enumerate() {
-        let word = at.key("command").index(index).text_here(text)?;
-        let is_path = index == 0 && word.contains('/');
-        command.push(if is_path { at.absolute(&word).to_string_lossy().into_owned() } else { word });
-    }
+    let command = words(at, raw.command.as_deref().unwrap_or_default())?;
     if command.first().is_none_or(|program| program.trim().is_empty()) {
         let what = "`judge` has no `command`";
         let next = "add a line such as `command: [./judge.sh]`, or delete the section";
@@ -50,11 +45,6 @@ pub(super) fn judge(at: &Section<'_>, raw: Option<&raw::Judge>) -> Result<Option
             Some(_) => at.wrong("command", what, next),
             None => at.wrong_here(aim, what, next),
         });
-    }
-    if let Some(index) = command.iter().position(|word| word.contains('\0')) {
-        let here = at.key("command").index(index);
-        let what = "`command` holds a NUL byte";
-        return Err(here.wrong_here(super::locate::Aim::Value, what, "write it without"));
     }
     let [least, most] = TIMEOUTS;
     let timeout = at.span("timeout", raw.timeout.as_ref(), least..=most)?;
@@ -68,6 +58,22 @@ pub(super) fn judge(at: &Section<'_>, raw: Option<&raw::Judge>) -> Result<Option
         max_rows: max_rows.map_or(MAX_ROWS, |rows| rows as usize),
         env: variables(at, raw.env.as_deref().unwrap_or_default())?,
     }))
+}
+
+/// A program and its arguments under `command`. A program with a slash in it becomes an absolute path.
+pub(super) fn words(at: &Section<'_>, raw: &[raw::Text]) -> Result<Vec<String>> {
+    let mut command = Vec::with_capacity(raw.len());
+    for (index, text) in raw.iter().enumerate() {
+        let here = at.key("command").index(index);
+        let word = here.text_here(text)?;
+        if word.contains('\0') {
+            let what = "`command` holds a NUL byte";
+            return Err(here.wrong_here(super::locate::Aim::Value, what, "write it without"));
+        }
+        let is_path = index == 0 && word.contains('/');
+        command.push(if is_path { at.absolute(&word).to_string_lossy().into_owned() } else { word });
+    }
+    Ok(command)
 }
 
 fn variables(at: &Section<'_>, raw: &[raw::Text]) -> Result<Vec<String>> {

@@ -8,8 +8,8 @@ use super::files::{self, Found};
 use super::locate::Aim;
 use super::section::Section;
 use super::{
-    Config, HEALTH_FILE, STATE_DIR, agents, alerting, diagnose, downloads, environment, gpu, history, judge,
-    metrics, paths, playbook, raw, runs, thresholds,
+    Agent, Config, Download, Environment, HEALTH_FILE, Run, STATE_DIR, agents, alerting, diagnose, downloads,
+    environment, exposure, gpu, history, judge, metrics, paths, playbook, preflight, raw, runs, thresholds,
 };
 use crate::error::{Error, Result};
 use std::fmt::Write;
@@ -32,6 +32,8 @@ pub struct LoadArgs<'a> {
     pub cwd: PathBuf,
     /// The environment.
     pub env: Env<'a>,
+    /// Without a config the working directory is the base, and all is as by default.
+    pub needs_no_config: bool,
 }
 
 impl<'a> LoadArgs<'a> {
@@ -44,7 +46,15 @@ impl<'a> LoadArgs<'a> {
             log: None,
             cwd,
             env,
+            needs_no_config: false,
         }
+    }
+
+    /// The same for a command that goes without a config.
+    #[must_use]
+    pub fn without_config(mut self) -> Self {
+        self.needs_no_config = true;
+        self
     }
 
     /// The same with the bare log of `trainguard patrol`, if one was given.
@@ -66,14 +76,14 @@ pub fn load(args: &LoadArgs<'_>) -> Result<Config> {
     } else {
         files::find(&args.config, &args.cwd, args.env)?
     };
-    if args.log.is_none() && found.base.is_none() {
+    if args.log.is_none() && found.base.is_none() && !args.needs_no_config {
         return Err(nothing_to_do(args));
     }
     let merged = Merged::read(&found.documents, args.env)?;
     let mut notes: Vec<String> = Vec::new();
     let trusted = found.faults.is_empty();
     for fault in &found.faults {
-        notes.push(format!("{fault} (it is read, but runs no command and sends no signal)"));
+        notes.push(format!("{fault} (it is read, but runs no command, sends no message and no signal)"));
     }
     for (name, _) in &merged.homes {
         if !raw::SECTIONS_IN_EFFECT.contains(name) {
@@ -97,50 +107,93 @@ pub fn load(args: &LoadArgs<'_>) -> Result<Config> {
         Some(path) => Some(flag_path(args, "--health-file", path)?),
         None => merged.path("health_file", merged.raw.health_file.as_ref())?,
     };
+    // A bare log's health file knows that log alone, and the text file says what the health file does.
+    let own_health = single.is_some() && health_file.is_none();
+    let mut prometheus_textfile =
+        exposure::textfile(&merged.top("prometheus_textfile"), merged.raw.prometheus_textfile.as_ref())?;
+    if own_health && prometheus_textfile.take().is_some() {
+        notes.push(
+            "prometheus_textfile is not written for a bare --log, whose health file is its own: name one with --health-file or `health_file:`"
+                .to_owned(),
+        );
+    }
     let with_state = args.state_dir.is_some() || single.is_some();
     let health_file =
         health_file.unwrap_or_else(|| if with_state { &state_dir } else { &base }.join(HEALTH_FILE));
     let Merged { raw, .. } = &merged;
-    let flags = flags(args, &found.documents);
+    let playbook = playbook::playbook(&merged.at("playbook"), raw.playbook.as_ref())?;
+    let flags = flags(args, &found.documents, &state_dir);
     let bare = single.is_some();
     let runs = match single {
         Some(single) => vec![single.run],
-        None => runs::runs(&merged.at("runs"), raw.runs.as_deref(), &mut notes)?,
+        None => runs::runs(&merged.at("runs"), raw.runs.as_deref(), &playbook, &mut notes)?,
     };
     // A bare log is looked at alone.
-    let agents = agents::agents(&merged.at("agents"), raw.agents.as_ref(), &runs)?;
-    let taken: Vec<&str> = runs
-        .iter()
-        .map(|run| run.name.as_str())
-        .chain(agents.iter().map(|agent| agent.name.as_str()))
-        .collect();
-    let downloads = downloads::downloads(&merged.at("downloads"), raw.downloads.as_ref(), &taken)?;
-    let taken: Vec<&str> =
-        taken.into_iter().chain(downloads.iter().map(|download| download.name.as_str())).collect();
-    let environment = environment::environment(&merged.at("environment"), raw.environment.as_ref(), &taken)?;
+    let around = Around::read(&merged, &runs)?;
+    let Around { agents, downloads, environment } = if bare { Around::default() } else { around };
     let config = Config {
-        training: thresholds::training(&merged.at("training"), raw.training.as_ref(), &mut notes)?,
+        training: thresholds::training(&merged.at("training"), raw.training.as_ref())?,
         patrol: thresholds::patrol(&merged.at("patrol"), raw.patrol.as_ref())?,
         gpu: gpu::gpu(&merged.at("gpu"), raw.gpu.as_ref())?,
-        playbook: playbook::playbook(&merged.at("playbook"), raw.playbook.as_ref())?,
+        preflight: preflight::preflight(&merged.at("preflight"), raw.preflight.as_ref())?,
         channels: alerting::channels(&merged.at("channels"), raw.channels.as_ref(), &state_dir, &mut notes)?,
         history: history::history(&merged.at("history"), raw.history.as_ref())?,
         aliases: metrics::aliases(&merged.at("metrics"), raw.metrics.as_ref())?,
         judge: judge::judge(&merged.at("judge"), raw.judge.as_ref())?,
-        routing: alerting::routing(&merged.at("severity_routing"), raw.severity_routing.as_ref())?,
+        routing: alerting::routing(
+            &merged.at("severity_routing"),
+            raw.severity_routing.as_ref(),
+            raw.channels.as_ref(),
+        )?,
         runs,
-        agents: if bare { Vec::new() } else { agents },
-        downloads: if bare { Vec::new() } else { downloads },
-        environment: environment.filter(|_| !bare),
+        agents,
+        downloads,
+        environment,
+        playbook,
         flags,
         files: found.documents.iter().map(|document| document.path.clone()).collect(),
+        base,
         state_dir,
         health_file,
+        prometheus_textfile,
+        heartbeat: exposure::heartbeat(
+            [&merged.top("heartbeat_url"), &merged.top("heartbeat_url_file")],
+            [raw.heartbeat_url.as_ref(), raw.heartbeat_url_file.as_ref()],
+        )?,
         notes: Vec::new(),
         trusted,
     };
     merged.refuse_overwriting(&config)?;
+    for named in &config.channels.named {
+        if !config.routing.values().flatten().any(|routed| *routed == named.name) {
+            let name = &named.name;
+            notes.push(format!("no severity is routed to channels.{name}: add it under severity_routing"));
+        }
+    }
     Ok(Config { notes, ..config })
+}
+
+/// What stands around the runs.
+#[derive(Default)]
+struct Around {
+    agents: Vec<Agent>,
+    downloads: Vec<Download>,
+    environment: Option<Environment>,
+}
+
+impl Around {
+    /// Checks the sections; no two of all that is under guard have one name.
+    fn read(merged: &Merged<'_>, runs: &[Run]) -> Result<Self> {
+        let raw = &merged.raw;
+        let agents = agents::agents(&merged.at("agents"), raw.agents.as_ref(), runs)?;
+        let mut taken: Vec<&str> = runs.iter().map(|run| run.name.as_str()).collect();
+        taken.extend(agents.iter().map(|agent| agent.name.as_str()));
+        let downloads = downloads::downloads(&merged.at("downloads"), raw.downloads.as_ref(), &taken)?;
+        taken.extend(downloads.iter().map(|download| download.name.as_str()));
+        let environment =
+            environment::environment(&merged.at("environment"), raw.environment.as_ref(), &taken)?;
+        Ok(Self { agents, downloads, environment })
+    }
 }
 
 /// All files as one, and which section came from which.
@@ -190,6 +243,7 @@ impl<'a> Merged<'a> {
         let written = [
             ("health_file", Some(&config.health_file), self.raw.health_file.is_some()),
             ("path", config.channels.file.as_ref(), alert_path),
+            ("prometheus_textfile", config.prometheus_textfile.as_ref(), true),
         ];
         for (key, path, in_file) in written {
             let Some(path) = path else { continue };
@@ -227,7 +281,7 @@ fn parse(document: &Document, env: Env<'_>) -> Result<raw::File> {
 }
 
 /// The flags that name the same config or log from any directory.
-fn flags(args: &LoadArgs<'_>, documents: &[Document]) -> String {
+fn flags(args: &LoadArgs<'_>, documents: &[Document], state_dir: &Path) -> String {
     let mut flags = String::new();
     let mut add = |flag: &str, path: &Path| {
         let path = paths::absolute(path, &args.cwd, args.env).display().to_string();
@@ -237,6 +291,7 @@ fn flags(args: &LoadArgs<'_>, documents: &[Document]) -> String {
     };
     match &args.log {
         Some(log) => add("--log", &log.log),
+        None if documents.is_empty() && args.state_dir.is_none() => add("--state-dir", state_dir),
         None if args.config.is_empty() => {
             for document in documents {
                 add("--config", &document.path);

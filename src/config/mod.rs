@@ -3,16 +3,21 @@
 //! [`load`](fn@load) finds the files, `raw` mirrors them, one file per section checks the values, and every
 //! mistake ends as `file:line:column` with its source line and what to do next.
 
+pub mod actions;
+pub mod address;
 mod agents;
 mod alerting;
+pub mod alertmanager;
 mod audit;
 mod bare;
+mod channel;
 mod diagnose;
 mod document;
 mod downloads;
 pub mod duration;
 mod environment;
 mod expand;
+mod exposure;
 mod files;
 mod gpu;
 mod history;
@@ -22,18 +27,22 @@ mod locate;
 mod metrics;
 mod paths;
 mod playbook;
+mod preflight;
 mod raw;
 mod runs;
 mod section;
+pub mod template;
 #[cfg(test)]
 mod tests;
 mod thresholds;
 pub mod trust;
 pub mod version;
 
+pub use actions::{Action, Actions};
+pub use address::Address;
 pub use agents::{Agent, AgentKind, Heartbeat, Probe, SessionSpec, TmuxPane};
-pub use alerting::CHANNELS;
 pub use bare::BareLog;
+pub use channel::{Format, Hidden, Kind, Named, Program, Source, Webhook};
 pub(crate) use diagnose::nearest;
 pub use downloads::Download;
 pub use environment::Environment;
@@ -42,13 +51,15 @@ pub use gpu::{Gpu, GpuName, GpuSource};
 pub use history::History;
 pub use judge::Judge;
 pub use load::{EXAMPLE, LoadArgs, load};
-pub use paths::{is_glob, log_directory};
+pub use paths::{absolute, is_glob, log_directory};
+pub use preflight::{Decision, Preflight};
 pub use runs::{compile, name_fault};
 
 use crate::error::{Error, Result};
 
 use crate::finding::Severity;
 use crate::metrics::names::Aliases;
+use crate::observe::process::Identity;
 use crate::playbook::Catalogue;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -84,6 +95,8 @@ pub struct Config {
     pub patrol: Patrol,
     /// Where readings of GPUs come from and how many there have to be.
     pub gpu: Gpu,
+    /// When a GPU is busy before a start, and how long it is waited for.
+    pub preflight: Preflight,
     /// The playbook, as `playbook:` changes it.
     pub playbook: Catalogue,
     /// Where alerts go.
@@ -104,10 +117,16 @@ pub struct Config {
     pub downloads: Vec<Download>,
     /// What has to be there before a run can start.
     pub environment: Option<Environment>,
+    /// What state, health file and the logs of launched runs are in by default.
+    pub base: PathBuf,
     /// Where state is kept.
     pub state_dir: PathBuf,
     /// The health file.
     pub health_file: PathBuf,
+    /// What node_exporter's textfile collector reads; written beside the health file and from it.
+    pub prometheus_textfile: Option<PathBuf>,
+    /// What is told that a patrol begins and ends.
+    pub heartbeat: Option<Source<Address>>,
     /// Things the verdict must say once: keys that are not in effect in this version, a config that others can write.
     pub notes: Vec<String>,
     /// Whether commands may be run and signals sent on this config's word.
@@ -153,8 +172,10 @@ fn not_in_effect(key: &str) -> String {
 pub struct Training {
     /// Steps of the attended first phase.
     pub phase1_steps: u64,
+    /// The phase ends after this long at the latest.
+    pub phase1_max: Duration,
     /// What a non-finite loss leads to.
-    pub loss_nan_action: NanAction,
+    pub loss_nan_action: Setting<NanAction>,
     /// Gradient norm; judged by it only where the user set it.
     pub gradient_norm_max: Setting<f64>,
     /// Training loss that is never to be exceeded for long; `None` judges the run by itself alone.
@@ -195,13 +216,15 @@ pub struct Patrol {
     pub reopen_quiet: Duration,
 }
 
-/// `channels:`. Channels of later versions are accepted and named in [`Config::notes`].
+/// `channels:`. Those of later versions are accepted and named in [`Config::notes`].
 #[derive(Debug, Clone)]
 pub struct Channels {
     /// Alerts under `-q`.
     pub terminal: bool,
     /// The alert file's path, where it is enabled.
     pub file: Option<PathBuf>,
+    /// The others that are enabled, in the order of the file.
+    pub named: Vec<Named>,
 }
 
 /// One run under guard.
@@ -225,6 +248,8 @@ pub struct Run {
     pub gpus: Vec<GpuName>,
     /// The kind of its work, where the user says so.
     pub profile: Option<Profile>,
+    /// What is done about which finding.
+    pub actions: Actions,
 }
 
 /// `runs[].profile`: a kind of work.
@@ -261,6 +286,8 @@ pub enum ProcessSpec {
     PidFile(PathBuf),
     /// A regex on the command line; checked to compile.
     Match(String),
+    /// The very process that `launch` started and recorded.
+    Launched(Identity),
 }
 
 /// `runs[].checkpoints`.

@@ -5,7 +5,7 @@ use std::ffi::OsStr;
 use std::path::{Component, Path, PathBuf};
 
 /// The path from `base`, with `~/` as `$HOME` and without `.` components. Nothing is looked up.
-pub(super) fn absolute(path: &Path, base: &Path, env: Env<'_>) -> PathBuf {
+pub fn absolute(path: &Path, base: &Path, env: Env<'_>) -> PathBuf {
     let joined = match (path.strip_prefix("~"), directory(env, "HOME")) {
         (Ok(rest), Some(home)) => home.join(rest),
         _ => base.join(path),

@@ -2,11 +2,14 @@
 //! each value. Strings here still hold their `${ENV}`; [`super::section::Section`] hands them out expanded.
 
 mod around;
+pub(super) mod channels;
 
 pub(super) use around::{Agent, Download, Environment};
 
+use channels::Channels;
 use serde::Deserialize;
-use serde::de::{Deserializer, Error, IgnoredAny, Unexpected, Visitor};
+use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
+use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Unexpected, Visitor};
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -18,6 +21,7 @@ pub(super) struct File {
     pub(super) training: Option<Training>,
     pub(super) patrol: Option<Patrol>,
     pub(super) gpu: Option<Gpu>,
+    pub(super) preflight: Option<Preflight>,
     pub(super) channels: Option<Channels>,
     pub(super) severity_routing: Option<Routing>,
     pub(super) runs: Option<Vec<Run>>,
@@ -31,8 +35,9 @@ pub(super) struct File {
     pub(super) orchestrator: Option<Later>,
     pub(super) history: Option<History>,
     pub(super) metrics: Option<Metrics>,
-    pub(super) prometheus_textfile: Option<Later>,
-    pub(super) heartbeat_url: Option<Later>,
+    pub(super) prometheus_textfile: Option<Text>,
+    pub(super) heartbeat_url: Option<Text>,
+    pub(super) heartbeat_url_file: Option<Text>,
 }
 
 macro_rules! sections {
@@ -60,6 +65,7 @@ sections!(
     training,
     patrol,
     gpu,
+    preflight,
     channels,
     severity_routing,
     runs,
@@ -75,6 +81,7 @@ sections!(
     metrics,
     prometheus_textfile,
     heartbeat_url,
+    heartbeat_url_file,
 );
 
 /// Sections that take effect in this version.
@@ -82,6 +89,7 @@ pub(super) const SECTIONS_IN_EFFECT: &[&str] = &[
     "training",
     "patrol",
     "gpu",
+    "preflight",
     "channels",
     "severity_routing",
     "runs",
@@ -94,12 +102,16 @@ pub(super) const SECTIONS_IN_EFFECT: &[&str] = &[
     "agents",
     "downloads",
     "environment",
+    "prometheus_textfile",
+    "heartbeat_url",
+    "heartbeat_url_file",
 ];
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, expecting = "a mapping such as `{phase1_steps: 1000}`")]
 pub(super) struct Training {
     pub phase1_steps: Option<Number>,
+    pub phase1_max_hours: Option<Number>,
     pub(super) loss_nan_action: Option<Text>,
     pub(super) gradient_norm_max: Option<Number>,
     pub(super) loss_max: Option<Number>,
@@ -141,6 +153,18 @@ pub(super) struct Gpu {
 }
 
 #[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a mapping such as `{wait: 3m, default: stop}`")]
+pub(super) struct Preflight {
+    pub(super) utilization_max: Option<Number>,
+    pub(super) memory_max: Option<Number>,
+    pub(super) wait: Option<Span>,
+    pub(super) poll: Option<Span>,
+    pub(super) decision_timeout: Option<Span>,
+    pub(super) default: Option<Text>,
+    pub(super) ignore: Option<Vec<Text>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, expecting = "a mapping such as `{command: [./judge.sh]}`")]
 pub(super) struct Judge {
     pub(super) command: Option<Vec<Text>>,
@@ -148,16 +172,6 @@ pub(super) struct Judge {
     pub(super) min_interval: Option<Span>,
     pub(super) max_rows: Option<Number>,
     pub(super) env: Option<Vec<Text>>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, expecting = "a mapping such as `{file: {enabled: true}}`")]
-pub(super) struct Channels {
-    pub(super) terminal: Option<Terminal>,
-    pub(super) file: Option<AlertFile>,
-    pub(super) webhook: Option<Webhook>,
-    pub(super) orchestrator: Option<Later>,
-    pub(super) command: Option<Later>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -171,16 +185,6 @@ pub(super) struct Terminal {
 pub(super) struct AlertFile {
     pub(super) enabled: Option<Flag>,
     pub(super) path: Option<Text>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, expecting = "a mapping such as `{enabled: true, url_file: hook.url}`")]
-pub(super) struct Webhook {
-    pub(super) enabled: Option<Flag>,
-    #[serde(rename = "url")]
-    pub(super) _url: Option<Text>,
-    #[serde(rename = "url_file")]
-    pub(super) _url_file: Option<Text>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -207,7 +211,7 @@ pub(super) struct Run {
     pub(super) metrics: Option<Later>,
     pub(super) profile: Option<Text>,
     pub(super) orchestrator: Option<Later>,
-    pub(super) actions: Option<Later>,
+    pub(super) actions: Option<BTreeMap<String, Action>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -219,6 +223,51 @@ pub(super) struct Process {
     pub(super) slurm_job: Option<Later>,
     pub(super) tmux: Option<Later>,
     pub(super) systemd_unit: Option<Later>,
+}
+
+/// An action's word, or a mapping of that word to how it is done.
+#[derive(Debug)]
+pub(super) enum Action {
+    Word(Text),
+    Mapping(Box<ActionMapping>),
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a mapping such as `{stop: {grace: 60s}}`")]
+pub(super) struct ActionMapping {
+    pub(super) stop: Option<Stop>,
+    pub(super) pause: Option<Pause>,
+    pub(super) restart: Option<Restart>,
+    pub(super) command: Option<Vec<Text>>,
+    pub(super) timeout: Option<Span>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a mapping such as `{grace: 60s}`")]
+pub(super) struct Stop {
+    pub(super) grace: Option<Span>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a mapping such as `{signal: USR1}`")]
+pub(super) struct Pause {
+    pub(super) signal: Option<Text>,
+    pub(super) command: Option<Vec<Text>>,
+    pub(super) timeout: Option<Span>,
+}
+
+/// A command that starts the run again, or a mapping of how often and how.
+#[derive(Debug)]
+pub(super) enum Restart {
+    Command(Vec<Text>),
+    Mapping(RestartMapping),
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a mapping such as `{max_restarts: 5}`")]
+pub(super) struct RestartMapping {
+    pub(super) max_restarts: Option<Number>,
+    pub(super) command: Option<Vec<Text>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -299,6 +348,45 @@ pub(super) struct Later;
 impl<'de> Deserialize<'de> for Later {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         IgnoredAny::deserialize(deserializer).map(|_| Self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Action {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct ActionVisitor;
+        impl<'de> Visitor<'de> for ActionVisitor {
+            type Value = Action;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("`alert`, `stop`, `pause`, `restart` or a mapping such as `{stop: {grace: 60s}}`")
+            }
+            fn visit_str<E>(self, word: &str) -> Result<Action, E> {
+                Ok(Action::Word(Text(word.to_owned())))
+            }
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Action, A::Error> {
+                ActionMapping::deserialize(MapAccessDeserializer::new(map))
+                    .map(|mapping| Action::Mapping(Box::new(mapping)))
+            }
+        }
+        deserializer.deserialize_any(ActionVisitor)
+    }
+}
+
+impl<'de> Deserialize<'de> for Restart {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct RestartVisitor;
+        impl<'de> Visitor<'de> for RestartVisitor {
+            type Value = Restart;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a command such as `[systemctl, restart, train]`, or `{max_restarts: 5}`")
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<Restart, A::Error> {
+                Vec::deserialize(SeqAccessDeserializer::new(list)).map(Restart::Command)
+            }
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Restart, A::Error> {
+                RestartMapping::deserialize(MapAccessDeserializer::new(map)).map(Restart::Mapping)
+            }
+        }
+        deserializer.deserialize_any(RestartVisitor)
     }
 }
 

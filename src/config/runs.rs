@@ -4,8 +4,9 @@ use super::locate::Aim;
 use super::raw;
 use super::section::{Range, Section};
 use super::thresholds::MOST_STEPS;
-use super::{CheckpointSpec, ProcessSpec, Profile, Run, paths};
+use super::{Actions, CheckpointSpec, ProcessSpec, Profile, Run, actions, paths};
 use crate::error::Result;
+use crate::playbook::Catalogue;
 use std::collections::HashMap;
 use std::path::PathBuf;
 
@@ -66,13 +67,18 @@ pub fn name_fault(name: &str) -> Option<String> {
 }
 
 /// `runs:`, checked.
-pub(super) fn runs(at: &Section<'_>, raw: Option<&[raw::Run]>, notes: &mut Vec<String>) -> Result<Vec<Run>> {
+pub(super) fn runs(
+    at: &Section<'_>,
+    raw: Option<&[raw::Run]>,
+    playbook: &Catalogue,
+    notes: &mut Vec<String>,
+) -> Result<Vec<Run>> {
     let raw = raw.unwrap_or_default();
     let mut runs: Vec<Run> = Vec::with_capacity(raw.len());
     let mut seen = HashMap::new();
     for (index, raw) in raw.iter().enumerate() {
         let here = at.index(index);
-        let run = run(&here, raw, notes)?;
+        let run = run(&here, raw, playbook, notes)?;
         if let Some(first) = seen.insert(run.name.clone(), index) {
             let first = at.index(first).key("name").place(Aim::Value);
             let what = format!("a second run of the name `{}`; the first is at {first}", run.name);
@@ -83,7 +89,7 @@ pub(super) fn runs(at: &Section<'_>, raw: Option<&[raw::Run]>, notes: &mut Vec<S
     Ok(runs)
 }
 
-fn run(at: &Section<'_>, raw: &raw::Run, notes: &mut Vec<String>) -> Result<Run> {
+fn run(at: &Section<'_>, raw: &raw::Run, playbook: &Catalogue, notes: &mut Vec<String>) -> Result<Run> {
     let Some(name) = &raw.name else {
         let next = "add a line such as `name: resnet50`: state and alerts carry it";
         return Err(at.wrong_here(Aim::Value, "this run has no `name`", next));
@@ -102,16 +108,15 @@ fn run(at: &Section<'_>, raw: &raw::Run, notes: &mut Vec<String>) -> Result<Run>
     }
     let total_steps = at.number("total_steps", raw.total_steps.as_ref(), STEPS)?;
     let done_when = raw.done_when.as_ref().map(|text| regex(at, "done_when", text)).transpose()?;
-    let later = [
-        ("workdir", &raw.workdir),
-        ("metrics", &raw.metrics),
-        ("orchestrator", &raw.orchestrator),
-        ("actions", &raw.actions),
-    ];
+    let later = [("workdir", &raw.workdir), ("metrics", &raw.metrics), ("orchestrator", &raw.orchestrator)];
     let gpus = super::gpu::names(&at.key("gpus"), raw.gpus.as_deref().unwrap_or_default())?;
     for (key, _) in later.iter().filter(|(_, value)| value.is_some()) {
         note(notes, &format!("runs[].{key}"));
     }
+    let actions = match &raw.actions {
+        Some(raw) => actions::actions(&at.key("actions"), raw, playbook)?.with_log(log.as_ref()),
+        None => Actions::default(),
+    };
     Ok(Run {
         name,
         log,
@@ -122,6 +127,7 @@ fn run(at: &Section<'_>, raw: &raw::Run, notes: &mut Vec<String>) -> Result<Run>
         done_when,
         gpus,
         profile: raw.profile.as_ref().map(|text| profile(at, text)).transpose()?,
+        actions,
     })
 }
 

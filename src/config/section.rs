@@ -117,7 +117,8 @@ impl<'a> Section<'a> {
         self.expanded(text.unexpanded())
     }
 
-    fn expanded(&self, text: &str) -> Result<String> {
+    /// A text that stands somewhere in this, expanded.
+    pub(super) fn expanded(&self, text: &str) -> Result<String> {
         let expanded = expand(text, self.env);
         expanded.map(Into::into).map_err(|(what, next)| self.wrong_here(Aim::Value, &what, &next))
     }

@@ -8,6 +8,8 @@ use std::time::Duration;
 
 /// Steps: most runs that die young do so before the thousandth.
 const PHASE1_STEPS: f64 = 1_000.0;
+/// Hours: nobody stays for longer, and a run that makes its first steps so slowly is as well patrolled.
+const PHASE1_MAX_HOURS: f64 = 6.0;
 /// Gradient norm: healthy clipped training stays near 1, so this is two orders above.
 const GRADIENT_NORM_MAX: f64 = 100.0;
 /// A ratio: a card that is idle half of the time waits for its data.
@@ -55,62 +57,42 @@ const CELSIUS: Range =
 const RENOTIFY: Range = Range { least_allowed: true, unit: "hours; 0 never reminds", ..HOURS };
 const QUIET: Range = Range { least_allowed: true, ..MINUTES };
 
-/// Reads a number, notes it where it has no effect yet and is not the default.
-fn later(
-    at: &Section<'_>,
-    key: &str,
-    raw: Option<&raw::Number>,
-    (default, range): (f64, Range),
-    notes: &mut Vec<String>,
-) -> Result<Setting<f64>> {
-    let given = at.number(key, raw, range)?;
-    if given.is_some_and(|given| given.to_bits() != default.to_bits()) {
-        notes.push(super::not_in_effect(&at.name(key)));
-    }
-    Ok(Setting { value: given.unwrap_or(default), by_user: given.is_some() })
-}
-
 /// `training:`, checked.
-pub(super) fn training(
-    at: &Section<'_>,
-    raw: Option<&raw::Training>,
-    notes: &mut Vec<String>,
-) -> Result<Training> {
+pub(super) fn training(at: &Section<'_>, raw: Option<&raw::Training>) -> Result<Training> {
     let unset = raw::Training::default();
     let raw = raw.unwrap_or(&unset);
     let loss_nan_action = match &raw.loss_nan_action {
         None => NanAction::Stop,
         Some(text) => {
             let word = at.text("loss_nan_action", text)?;
-            let action = match word.as_str() {
+            match word.as_str() {
                 "stop" => NanAction::Stop,
                 "pause" => NanAction::Pause,
                 "alert" => NanAction::Alert,
                 _ => {
                     return Err(at.wrong_word("loss_nan_action", &word, &["stop", "pause", "alert"]));
                 }
-            };
-            if action != NanAction::Stop {
-                notes.push(super::not_in_effect(&at.name("loss_nan_action")));
             }
-            action
         }
     };
     let norm = at.number("gradient_norm_max", raw.gradient_norm_max.as_ref(), NORM)?;
     // No default: a language model begins near 11 and is well, a regression in its own unit anywhere.
     let loss_max = at.number("loss_max", raw.loss_max.as_ref(), LOSS)?;
-    let memory = at.number("memory_usage_max", raw.memory_usage_max.as_ref(), RATIO)?;
-    let mut number =
-        |key, raw: &Option<_>, default, range| later(at, key, raw.as_ref(), (default, range), notes);
+    let number = |key, raw: &Option<_>, range| at.number(key, raw.as_ref(), range);
+    let steps = number("phase1_steps", &raw.phase1_steps, STEPS)?;
+    let hours = number("phase1_max_hours", &raw.phase1_max_hours, HOURS)?;
+    let busy = number("gpu_util_min", &raw.gpu_util_min, RATIO)?;
+    let memory = number("memory_usage_max", &raw.memory_usage_max, RATIO)?;
     Ok(Training {
-        phase1_steps: number("phase1_steps", &raw.phase1_steps, PHASE1_STEPS, STEPS)?.value as u64,
-        loss_nan_action,
+        phase1_steps: steps.unwrap_or(PHASE1_STEPS) as u64,
+        phase1_max: Duration::from_secs_f64(hours.unwrap_or(PHASE1_MAX_HOURS) * 3_600.0),
+        loss_nan_action: Setting { value: loss_nan_action, by_user: raw.loss_nan_action.is_some() },
         gradient_norm_max: Setting {
             value: norm.unwrap_or(GRADIENT_NORM_MAX),
             by_user: raw.gradient_norm_max.is_some(),
         },
         loss_max,
-        gpu_util_min: number("gpu_util_min", &raw.gpu_util_min, GPU_UTIL_MIN, RATIO)?.value,
+        gpu_util_min: busy.unwrap_or(GPU_UTIL_MIN),
         memory_usage_max: memory.unwrap_or(MEMORY_USAGE_MAX),
     })
 }

@@ -72,6 +72,9 @@ pub struct Open {
     pub(crate) occasion: String,
     /// The highest severity that was told; `ok` while it waits for a roll-up.
     pub(crate) told: Severity,
+    /// All severities as which it was told.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub(crate) told_as: Vec<Severity>,
     /// When it was last told.
     pub(crate) told_at: DateTime<Utc>,
     /// Reminders so far.
@@ -136,6 +139,14 @@ impl Open {
         self.acknowledged.as_ref().is_some_and(|word| word.until.is_none_or(|until| now < until))
     }
 
+    /// Notes that it was told as severe as it is now.
+    pub(crate) fn note_told(&mut self, now: DateTime<Utc>) {
+        self.told_at = now;
+        if !self.told_as.contains(&self.severity) {
+            self.told_as.push(self.severity);
+        }
+    }
+
     /// The key by which openings are counted.
     pub(crate) fn key(subject: &Subject, scope: Scope, attempt: u32) -> String {
         let of = subject.of.as_deref().unwrap_or("");
@@ -187,6 +198,7 @@ impl Open {
             first: claim.occurrences.into_iter().next(),
             occasion,
             told: Severity::Ok,
+            told_as: Vec::new(),
             told_at: now,
             reminders: 0,
             reopened: 0,

@@ -106,6 +106,7 @@ impl Stage<'_> {
             if untold_since.is_none() {
                 let mut alert = self.alert(&old, Transition::Resolved, "");
                 alert.severity = old.told;
+                alert.told_as = old.told_as.iter().copied().filter(|told| *told != old.told).collect();
                 self.alerts.push(alert);
             }
             self.ledger.recent.retain(|recent| recent.was.subject != old.subject);
@@ -157,7 +158,7 @@ impl Stage<'_> {
         if worsened {
             open.acknowledged = None;
             open.told = open.severity;
-            open.told_at = now;
+            open.note_told(now);
         }
         let open = open.clone();
         if worsened {
@@ -187,6 +188,7 @@ impl Stage<'_> {
             open.untold_since = Some(before.untold_since.unwrap_or(now));
         } else {
             open.told = open.severity;
+            open.note_told(now);
         }
         self.findings.push(open.finding(self.rules.run, Standing::New, occurrences, now));
         self.seen.push(key);
@@ -230,7 +232,7 @@ impl Stage<'_> {
             let told = open.told >= Severity::Warning && open.severity >= Severity::Warning;
             let waited = after.is_some_and(|after| now - open.told_at >= after);
             if told && open.acknowledged.is_none() && (waited || ended) {
-                open.told_at = now;
+                open.note_told(now);
                 open.reminders += 1;
                 due.push((open.clone(), ended));
             }
@@ -261,7 +263,7 @@ impl Stage<'_> {
                 && let Some(since) = open.untold_since.take()
             {
                 open.told = open.severity;
-                open.told_at = now;
+                open.note_told(now);
                 told.push((open.clone(), since, Transition::Opened));
             }
         }
@@ -307,8 +309,11 @@ impl Stage<'_> {
             advice: open.advice.clone(),
             step: self.rules.step,
             occurrence: open.first.clone(),
+            choices: Vec::new(),
+            respond: String::new(),
             evidence: open.evidence.clone(),
             role: open.role,
+            told_as: Vec::new(),
             order: 0,
         }
     }

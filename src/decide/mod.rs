@@ -3,9 +3,10 @@
 pub mod alert;
 pub mod ledger;
 pub mod lifecycle;
+pub mod orders;
 
 pub use alert::{Alert, Transition};
-pub use ledger::Ledger;
+pub use ledger::{Ledger, Open};
 pub use lifecycle::{Decision, Rules, decide};
 
 #[cfg(test)]

@@ -92,6 +92,17 @@ fn worse_is_told_and_better_is_not() {
 }
 
 #[test]
+fn a_recovery_names_every_severity_as_which_it_was_told() {
+    let mut guard = Guard::default();
+    guard.patrol(0, vec![disk(Severity::Warning)]);
+    guard.patrol(30, vec![disk(Severity::Critical)]);
+    let over = Opinion::Well(Subject::new("disk", "disk_low").of("/data"), "there is room".to_owned());
+    let over = guard.patrol(60, vec![over]);
+    assert_eq!(told(&over), [(Transition::Resolved, Severity::Critical)]);
+    assert_eq!(over.alerts[0].told_as, [Severity::Warning]);
+}
+
+#[test]
 fn a_reminder_comes_once_a_day_and_has_its_own_id() {
     let mut guard = Guard::default();
     let opened = guard.patrol(0, vec![dead(Severity::Critical)]);

@@ -3,16 +3,18 @@
 //! The line is made from the outbox entry alone, and is not appended when the file's tail holds
 //! it: a patrol that was killed between writing and noting it does not tell it twice.
 
-use super::Channel;
-use super::outbox::{Destination, Entry};
+use super::outbox::Entry;
 use super::text::one_line;
+use super::{Channel, Message, Outcome};
 use crate::persist::step;
 use crate::persist::store::Store;
+use crate::redact::Redactor;
 use rustix::fs::{Mode, OFlags};
 use std::fs::{File, Permissions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::time::Duration;
 
 /// Its name in the config.
 pub const NAME: &str = "file";
@@ -25,34 +27,44 @@ const FILE_MODE: u32 = 0o644;
 /// The alert file.
 pub struct AlertFile<'a> {
     store: &'a Store,
+    redactor: &'a Redactor,
 }
 
 impl<'a> AlertFile<'a> {
     /// The channel; the store lends its reserve on a full disk.
-    pub fn new(store: &'a Store) -> Self {
-        Self { store }
+    pub fn new(store: &'a Store, redactor: &'a Redactor) -> Self {
+        Self { store, redactor }
     }
 }
 
 impl Channel for AlertFile<'_> {
-    fn name(&self) -> &'static str {
+    fn name(&self) -> &str {
         NAME
     }
 
-    fn send(&mut self, entry: &Entry, to: &Destination) -> Result<(), String> {
-        let path = to.path.as_deref().ok_or("the outbox entry names no file")?;
-        let line = line(entry);
-        self.store
-            .with_reserve(|| append(path, &line, entry.mode))
-            .map_err(|error| format!("cannot write {}: {error}", path.display()))
+    fn send(&mut self, message: &Message<'_>, _limit: Duration) -> Outcome {
+        let Some(path) = message.to.path.as_deref() else {
+            return Outcome::Retry { why: "the outbox entry names no file".to_owned(), after: None };
+        };
+        for entry in &message.entries {
+            let line = line(entry, self.redactor);
+            if let Err(error) = self.store.with_reserve(|| append(path, &line, entry.mode)) {
+                return Outcome::Retry {
+                    why: format!("cannot write {}: {error}", path.display()),
+                    after: None,
+                };
+            }
+        }
+        Outcome::Taken
     }
 }
 
-fn line(entry: &Entry) -> String {
+fn line(entry: &Entry, redactor: &Redactor) -> String {
     let alert = &entry.alert;
     let time = alert.time.format("%Y-%m-%dT%H:%M:%SZ");
     let severity = alert.severity.word().to_uppercase();
-    let message = one_line(&alert.message);
+    let question = alert.question().map_or_else(String::new, |question| format!(" [{question}]"));
+    let message = one_line(&redactor.redact(&format!("{}{question}", alert.message)));
     format!("{time} {severity} {} {} {} {message}\n", alert.run, alert.transition.word(), alert.syndrome)
 }
 

@@ -65,15 +65,28 @@ impl Part {
     }
 }
 
+/// What the health file says, while nobody else changes it.
+pub struct Written {
+    /// The entries by run.
+    pub runs: Map<String, Value>,
+    _lock: Lock,
+}
+
 /// Writes the entries into the health file; no other patrol's entry is lost.
-pub fn write(store: &Store, path: &Path, update: Update, now: DateTime<Utc>, wait: Duration) -> Result<()> {
+pub fn write(
+    store: &Store,
+    path: &Path,
+    update: Update,
+    now: DateTime<Utc>,
+    wait: Duration,
+) -> Result<Written> {
     if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
         step("make the health file's directory");
         std::fs::create_dir_all(parent).map_err(Error::io("create the directory", parent))?;
     }
     let mut lock = path.as_os_str().to_owned();
     lock.push(".lock");
-    let _lock = Lock::acquire(Path::new(&lock), wait)?;
+    let lock = Lock::acquire(Path::new(&lock), wait)?;
     let old = read(path)?;
     let narrowest = std::fs::symlink_metadata(path).map_or(FILE_MODE, |meta| {
         use std::os::unix::fs::PermissionsExt;
@@ -90,7 +103,9 @@ pub fn write(store: &Store, path: &Path, update: Update, now: DateTime<Utc>, wai
     });
     let text = render(&document(&sections, now));
     let mode = narrowest & update.mode & FILE_MODE | 0o600;
-    store.write_with_mode(path, text.as_bytes(), mode, update.durable)
+    store.write_with_mode(path, text.as_bytes(), mode, update.durable)?;
+    let [(_, runs), ..] = sections;
+    Ok(Written { runs, _lock: lock })
 }
 
 /// Present entries. A file that does not parse holds nothing worth keeping, for every patrol writes

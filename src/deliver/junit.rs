@@ -7,6 +7,7 @@ use super::report::{Report, RunReport};
 use super::text::one_line;
 use crate::finding::{Finding, Severity};
 use crate::judge::CHECKS;
+use crate::redact::redact;
 use std::io::{self, Write};
 
 /// What one check came to.
@@ -16,13 +17,52 @@ struct Case<'a> {
 }
 
 /// Prints a verdict. Findings below `threshold` are told in the test's output and fail nothing.
-pub fn report(out: &mut dyn Write, report: &Report, threshold: Severity) -> io::Result<()> {
-    writeln!(out, r#"<?xml version="1.0" encoding="UTF-8"?>"#)?;
-    writeln!(out, r#"<testsuites name="trainguard">"#)?;
+/// `troubles` are what the patrol itself could not do: they make it unknown, as the exit code does.
+pub fn report(
+    out: &mut dyn Write,
+    report: &Report,
+    troubles: &[String],
+    threshold: Severity,
+) -> io::Result<()> {
+    begin_document(out)?;
+    own(out, troubles)?;
     for run in &report.all() {
         suite(out, run, report, threshold)?;
     }
     writeln!(out, "</testsuites>")
+}
+
+/// Prints why there is no verdict at all.
+pub fn failure(out: &mut dyn Write, why: &str) -> io::Result<()> {
+    begin_document(out)?;
+    own(out, &[why.to_owned()])?;
+    writeln!(out, "</testsuites>")
+}
+
+fn begin_document(out: &mut dyn Write) -> io::Result<()> {
+    writeln!(out, r#"<?xml version="1.0" encoding="UTF-8"?>"#)?;
+    writeln!(out, r#"<testsuites name="trainguard">"#)
+}
+
+/// A suite of what the tool itself could not do; none where all went well.
+fn own(out: &mut dyn Write, troubles: &[String]) -> io::Result<()> {
+    if troubles.is_empty() {
+        return Ok(());
+    }
+    let count = troubles.len();
+    writeln!(out, r#"  <testsuite name="trainguard" tests="{count}" failures="0" errors="{count}">"#)?;
+    for trouble in troubles {
+        writeln!(out, r#"    <testcase classname="trainguard" name="trainguard" time="0">"#)?;
+        let message = text(&one_line(trouble));
+        writeln!(out, r#"      <error type="unknown" message="{message}">{}</error>"#, text(trouble))?;
+        writeln!(out, "    </testcase>")?;
+    }
+    writeln!(out, "  </testsuite>")
+}
+
+/// Whether a severity makes the exit code differ from 0: not having looked always does.
+fn fails(severity: Severity, threshold: Severity) -> bool {
+    severity == Severity::Unknown || severity >= threshold
 }
 
 fn suite(out: &mut dyn Write, run: &RunReport, report: &Report, threshold: Severity) -> io::Result<()> {
@@ -31,7 +71,7 @@ fn suite(out: &mut dyn Write, run: &RunReport, report: &Report, threshold: Sever
     let failing = |severity| cases.iter().filter(|case| worst(case) == Some(severity)).count();
     let failures: usize = [Severity::Warning, Severity::Critical]
         .into_iter()
-        .filter(|severity| *severity >= threshold)
+        .filter(|severity| fails(*severity, threshold))
         .map(failing)
         .sum();
     let errors = failing(Severity::Unknown) + usize::from(run.error.is_some());
@@ -84,7 +124,7 @@ fn case(out: &mut dyn Write, case: &Case<'_>, threshold: Severity) -> io::Result
     let Some(worst) = case.findings.iter().max_by_key(|finding| finding.severity) else { return Ok(()) };
     let told: Vec<String> = case.findings.iter().map(|finding| story(finding)).collect();
     let told = text(&told.join("\n"));
-    if worst.severity < threshold {
+    if !fails(worst.severity, threshold) {
         return writeln!(out, "      <system-out>{told}</system-out>");
     }
     let element = if worst.severity == Severity::Unknown { "error" } else { "failure" };
@@ -108,10 +148,11 @@ fn story(finding: &Finding) -> String {
     lines.join("\n")
 }
 
-/// Text in XML 1.0: what it cannot hold is a blank, what means something is an entity.
+/// Text in XML 1.0 without secrets: what it cannot hold is a blank, what means something is an entity.
+/// So is what a CI runner on whose console it is printed would take for a command.
 fn text(raw: &str) -> String {
     let mut text = String::with_capacity(raw.len());
-    for c in raw.chars() {
+    for c in redact(raw).chars() {
         match c {
             '&' => text.push_str("&amp;"),
             '<' => text.push_str("&lt;"),
@@ -123,7 +164,7 @@ fn text(raw: &str) -> String {
             c => text.push(c),
         }
     }
-    text
+    text.replace("##[", "##&#91;")
 }
 
 #[cfg(test)]
@@ -136,5 +177,14 @@ mod tests {
             text("a]]><b c=\"d\">&\u{1b}[0m\0\u{FFFF}é"),
             "a]]&gt;&lt;b c=&quot;d&quot;&gt;&amp; [0m  é"
         );
+        assert_eq!(text("##[error]"), "##&#91;error]");
+    }
+
+    #[test]
+    fn what_could_not_be_looked_at_fails_under_every_threshold() {
+        for threshold in [Severity::Warning, Severity::Critical] {
+            assert!(fails(Severity::Unknown, threshold) && fails(Severity::Critical, threshold));
+        }
+        assert!(fails(Severity::Warning, Severity::Warning) && !fails(Severity::Warning, Severity::Critical));
     }
 }

@@ -4,20 +4,35 @@
 //! Format: `outbox/ID.json` with `"schema":"trainguard/alert/1"`, and `outbox/delivered.json` with
 //! the ids of the last 1,000 alerts that left. An alert is recorded as delivered before its file is
 //! removed, and whoever adds looks for the file first: so no id is added twice.
+//!
+//! What goes to a machine elsewhere is a message of one or several alerts, and there is one message
+//! under way for each channel: `outbox/CHANNEL.under-way.json`, written before it is sent for the
+//! first time ([`underway`]). It is repeated with the same key and the same alerts until it is taken
+//! or refused. What is refused for good stays as a dead letter, its mark says why, until somebody
+//! retries or drops it. `outbox/dropped.json` names what was given up ([`bounds`]).
+
+mod bounds;
+mod round;
+mod underway;
+
+pub use bounds::Dropped;
+pub use underway::Underway;
 
 use super::{Channel, terminal};
 use crate::decide::Alert;
-use crate::error::{Error, Result, chain};
+use crate::error::{Error, Result};
 use crate::observe::guard::Undelivered;
 use crate::persist::lock::Lock;
 use crate::persist::step;
 use crate::persist::store::Store;
 use crate::persist::trust;
 use chrono::{DateTime, TimeDelta, Utc};
+use round::Round;
 use serde::{Deserialize, Serialize};
-use std::collections::HashSet;
+use std::collections::BTreeMap;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 const SCHEMA: &str = "trainguard/alert/1";
 /// How many delivered alerts are remembered.
@@ -64,6 +79,49 @@ pub struct Mark {
     /// Why the last one failed.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub error: Option<String>,
+    /// When it was refused for good: a dead letter.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub refused: Option<DateTime<Utc>>,
+}
+
+impl Mark {
+    fn new(to: Destination) -> Self {
+        Self { to, delivered: None, failures: 0, error: None, refused: None }
+    }
+
+    /// Whether it is still to be sent.
+    pub fn is_pending(&self) -> bool {
+        self.delivered.is_none() && self.refused.is_none()
+    }
+}
+
+impl Entry {
+    /// An entry that is in no outbox: a test of a channel.
+    pub fn loose(alert: Alert, to: Destination) -> Self {
+        Self { schema: SCHEMA.to_owned(), alert, mode: 0o666, marks: vec![Mark::new(to)] }
+    }
+
+    /// How far it got with one channel.
+    pub fn mark(&self, channel: &str) -> Option<&Mark> {
+        self.marks.iter().find(|mark| mark.to.channel == channel)
+    }
+
+    fn is_pending(&self, channel: &str) -> bool {
+        self.mark(channel).is_some_and(Mark::is_pending)
+    }
+
+    fn is_done(&self) -> bool {
+        self.marks.iter().all(|mark| mark.delivered.is_some())
+    }
+}
+
+/// What came of a delivery, for people.
+#[derive(Debug, Default)]
+pub struct Delivery {
+    /// What went wrong and is tried again.
+    pub troubles: Vec<String>,
+    /// What was given up.
+    pub dropped: Vec<String>,
 }
 
 /// The outbox of a state directory.
@@ -85,129 +143,133 @@ impl Outbox {
         if to.is_empty() || path.exists() || self.delivered()?.contains(&alert.id) {
             return Ok(());
         }
-        let marks = to.into_iter().map(|to| Mark { to, delivered: None, failures: 0, error: None }).collect();
+        let marks = to.into_iter().map(Mark::new).collect();
         self.write(&Entry { schema: SCHEMA.to_owned(), alert: alert.clone(), mode, marks })
     }
 
-    /// What is owed: alerts whose delivery was tried and failed. The terminal is left out: what it
-    /// is owed this invocation prints.
+    /// What is owed: alerts of channels that did not take what they were sent. The terminal is left
+    /// out: what it is owed this invocation prints.
     pub fn undelivered(&self) -> Result<Vec<Undelivered>> {
-        let mut owed: Vec<Undelivered> = Vec::new();
-        for id in self.list()? {
-            let Some(Entry { alert, marks, .. }) = self.read(&id)? else { continue };
-            let marks = marks
-                .into_iter()
-                .filter(|mark| mark.delivered.is_none() && mark.to.channel != terminal::NAME);
-            for (channel, error) in marks.filter_map(|mark| Some((mark.to.channel, mark.error?))) {
-                match owed.iter_mut().find(|owed| owed.run == alert.run && owed.channel == channel) {
-                    Some(owed) => owed.alerts += 1,
-                    None => owed.push(Undelivered { run: alert.run.clone(), channel, alerts: 1, error }),
-                }
+        let entries = self.entries()?;
+        let marks = || entries.iter().flat_map(|entry| entry.marks.iter().map(move |mark| (entry, mark)));
+        let owed =
+            || marks().filter(|(_, mark)| mark.delivered.is_none() && mark.to.channel != terminal::NAME);
+        // One fault is every waiting alert's: those behind it wait for their turn.
+        let mut faults: BTreeMap<&str, String> = BTreeMap::new();
+        for (_, mark) in owed() {
+            if let Some(error) = &mark.error {
+                faults.insert(&mark.to.channel, error.clone());
             }
         }
-        Ok(owed)
+        let underways = self.underways()?;
+        for underway in &underways {
+            if let Some(error) = &underway.error {
+                faults.insert(&underway.channel, error.clone());
+            }
+        }
+        let mut all: Vec<Undelivered> = Vec::new();
+        for (entry, mark) in owed() {
+            let (run, channel) = (&entry.alert.run, &mark.to.channel);
+            let Some(fault) = faults.get(channel.as_str()) else { continue };
+            let known = all.iter().position(|owed| owed.run == *run && owed.channel == *channel);
+            let index = known.unwrap_or_else(|| {
+                let error = fault.clone();
+                all.push(Undelivered {
+                    run: run.clone(),
+                    channel: channel.clone(),
+                    alerts: 0,
+                    refused: 0,
+                    error,
+                });
+                all.len() - 1
+            });
+            all[index].alerts += 1;
+            all[index].refused += usize::from(mark.refused.is_some());
+        }
+        Ok(all)
     }
 
-    /// Delivers what is there, in order of time. Returns what went wrong, for people.
+    /// All alerts that are here, in order of time. A damaged one is left to the next delivery.
+    pub fn entries(&self) -> Result<Vec<Entry>> {
+        let mut entries = Vec::new();
+        for id in self.list()? {
+            let bytes = read_bytes(&self.entry(&id))?;
+            entries.extend(bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()));
+        }
+        entries.sort_by(|a, b| order(a).cmp(&order(b)));
+        Ok(entries)
+    }
+
+    /// Delivers what is there, in order of time, until `until` at the latest.
     ///
     /// The holder of the lock lists again after releasing it, because whoever added meanwhile
     /// could not get it; and who could not get it tries once more.
-    pub fn drain(&self, channels: &mut [Box<dyn Channel + '_>], now: DateTime<Utc>) -> Result<Vec<String>> {
+    pub fn drain(
+        &self,
+        channels: &mut [Box<dyn Channel + '_>],
+        now: DateTime<Utc>,
+        until: Instant,
+    ) -> Result<Delivery> {
         self.sweep(now)?;
-        let mut tried = HashSet::new();
-        let mut troubles = Vec::new();
+        let mut round = Round::new(self, channels, now, until);
         let mut refused = false;
-        while self.list()?.iter().any(|id| !tried.contains(id)) {
+        // A message may be left whose alerts are gone.
+        let mut left = !self.underways()?.is_empty();
+        while left || self.list()?.iter().any(|id| !round.has_seen(id)) {
             match Lock::try_acquire(&self.store.path("outbox.lock"))? {
-                Some(_lock) => self.pass(channels, now, &mut tried, &mut troubles),
+                Some(_lock) => {
+                    left = false;
+                    round.pass();
+                }
                 None if refused => break,
                 None => refused = true,
             }
         }
-        Ok(troubles)
+        Ok(round.end())
     }
 
-    /// One pass over what is there. A fault of one entry holds up no other.
-    fn pass(
-        &self,
-        channels: &mut [Box<dyn Channel + '_>],
-        now: DateTime<Utc>,
-        tried: &mut HashSet<String>,
-        troubles: &mut Vec<String>,
-    ) {
-        let mut entries = Vec::new();
-        for id in self.list().unwrap_or_else(|error| {
-            troubles.push(chain(&error));
-            Vec::new()
-        }) {
-            if tried.insert(id.clone()) {
-                match self.read(&id) {
-                    Ok(entry) => entries.extend(entry),
-                    Err(error) => troubles.push(chain(&error)),
-                }
+    /// Makes those of the alerts that match due at once, dead letters too. Returns their ids.
+    pub fn revive(&self, matches: impl Fn(&Alert) -> bool, wait: Duration) -> Result<Vec<String>> {
+        let _lock = Lock::acquire(&self.store.path("outbox.lock"), wait)?;
+        let mut revived = Vec::new();
+        for mut entry in self.entries()?.into_iter().filter(|entry| matches(&entry.alert)) {
+            if entry.marks.iter().any(|mark| mark.refused.is_some()) {
+                entry.marks.iter_mut().for_each(|mark| mark.refused = None);
+                self.write(&entry)?;
+            }
+            revived.push(entry.alert.id);
+        }
+        for mut underway in self.underways()? {
+            if underway.alerts.iter().any(|id| revived.contains(id)) && underway.next_try.take().is_some() {
+                self.write_underway(&underway)?;
             }
         }
-        let delivered = if entries.is_empty() { Ok(Vec::new()) } else { self.delivered() };
-        let delivered: HashSet<String> = match delivered {
-            Ok(delivered) => delivered.into_iter().collect(),
-            Err(error) => return troubles.push(chain(&error)),
-        };
-        entries.sort_by(|a, b| {
-            (a.alert.time, a.alert.order, &a.alert.id).cmp(&(b.alert.time, b.alert.order, &b.alert.id))
-        });
-        for mut entry in entries {
-            // Whoever told it was killed before its file was removed.
-            if delivered.contains(&entry.alert.id) {
-                troubles.extend(self.remove(&entry.alert.id).err().map(|error| chain(&error)));
-                continue;
-            }
-            for mark in 0..entry.marks.len() {
-                self.send(channels, &mut entry, mark, now, troubles);
-            }
-            if entry.marks.iter().all(|mark| mark.delivered.is_some()) {
-                troubles.extend(self.finish(&entry.alert.id).err().map(|error| chain(&error)));
-            }
-        }
+        Ok(revived)
     }
 
-    /// Sends to one destination and notes the outcome before anything else is sent.
-    fn send(
-        &self,
-        channels: &mut [Box<dyn Channel + '_>],
-        entry: &mut Entry,
-        mark: usize,
-        now: DateTime<Utc>,
-        troubles: &mut Vec<String>,
-    ) {
-        let to = entry.marks[mark].to.clone();
-        if entry.marks[mark].delivered.is_some() {
-            return;
-        }
-        let Some(channel) = channels.iter_mut().find(|channel| channel.name() == to.channel) else { return };
-        match channel.send(entry, &to) {
-            Ok(()) => entry.marks[mark].delivered = Some(now),
-            Err(why) => {
-                troubles.push(format!("channel {}: {why}", to.channel));
-                entry.marks[mark].failures += 1;
-                entry.marks[mark].error = Some(why);
-            }
-        }
-        // The last mark needs no write of its own: the record of delivered alerts says as much.
-        if entry.marks.iter().any(|mark| mark.delivered.is_none()) {
-            troubles.extend(self.write(entry).err().map(|error| chain(&error)));
-        }
+    /// Gives up the alerts that match. Returns their ids.
+    pub fn discard(&self, matches: impl Fn(&Alert) -> bool, wait: Duration) -> Result<Vec<String>> {
+        let _lock = Lock::acquire(&self.store.path("outbox.lock"), wait)?;
+        let ids = self.entries()?.into_iter().map(|entry| entry.alert).filter(|alert| matches(alert));
+        let ids: Vec<String> = ids.map(|alert| alert.id).collect();
+        self.finish(&ids)?;
+        Ok(ids)
     }
 
-    fn finish(&self, id: &str) -> Result<()> {
+    /// Records alerts as delivered, and removes their files.
+    fn finish(&self, ids: &[String]) -> Result<()> {
+        if ids.is_empty() {
+            return Ok(());
+        }
         let mut delivered = self.delivered()?;
-        delivered.push(id.to_owned());
-        let excess = delivered.len().saturating_sub(DELIVERED_MAX);
+        delivered.extend_from_slice(ids);
+        let excess = delivered.len().saturating_sub(DELIVERED_MAX.max(ids.len()));
         delivered.drain(..excess);
         let path = self.directory.join("delivered.json");
         let bytes = serde_json::to_vec(&delivered)
             .map_err(|error| Error::io("write", &path)(io::Error::other(error)))?;
         self.store.write(&path, &bytes)?;
-        self.remove(id)
+        ids.iter().try_for_each(|id| self.remove(id))
     }
 
     fn remove(&self, id: &str) -> Result<()> {
@@ -285,6 +347,11 @@ impl Outbox {
     }
 }
 
+/// The order of time; causes before effects.
+fn order(entry: &Entry) -> (DateTime<Utc>, usize, &str) {
+    (entry.alert.time, entry.alert.order, &entry.alert.id)
+}
+
 fn read_bytes(path: &Path) -> Result<Option<Vec<u8>>> {
     let file = match trust::open(path) {
         Ok(file) => file,
@@ -297,4 +364,4 @@ fn read_bytes(path: &Path) -> Result<Option<Vec<u8>>> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

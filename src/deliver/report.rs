@@ -6,6 +6,7 @@ use crate::finding::{Finding, Severity, Standing};
 use crate::judge::eta::Eta;
 use crate::judge::trend::Trend;
 use crate::observe::gpu::Gpu;
+use crate::redact::Redactor;
 use chrono::{DateTime, Utc};
 use serde::{Serialize, Serializer};
 use std::collections::BTreeMap;
@@ -296,11 +297,42 @@ impl Report {
         }
     }
 
+    /// The same without what looks like a secret: for a reader who may see more of it than of the log.
+    #[must_use]
+    pub fn redacted(&self, redactor: &Redactor) -> Self {
+        let mut report = self.clone();
+        let clean = |text: &mut String| *text = redactor.redact(text);
+        report.notes.iter_mut().for_each(clean);
+        for run in &mut report.runs {
+            run.error.iter_mut().for_each(clean);
+            run.findings.iter_mut().for_each(|finding| finding.redact(redactor));
+        }
+        let around = report.agents.iter_mut().chain(&mut report.downloads).chain(&mut report.environment);
+        for ward in around {
+            clean(&mut ward.says);
+            ward.error.iter_mut().for_each(clean);
+            ward.findings.iter_mut().for_each(|finding| finding.redact(redactor));
+        }
+        report
+    }
+
     /// Whether an open finding of this syndrome is in it, from an earlier patrol.
     pub fn tells(&self, syndrome: &str) -> bool {
         let around = self.around().flat_map(|ward| &ward.findings);
         let mut findings = self.runs.iter().flat_map(|run| &run.findings).chain(around);
         findings.any(|finding| finding.syndrome == syndrome && finding.state == Standing::Ongoing)
+    }
+}
+
+impl Finding {
+    fn redact(&mut self, redactor: &Redactor) {
+        let clean = |text: &mut String| *text = redactor.redact(text);
+        [&mut self.message, &mut self.advice].into_iter().for_each(clean);
+        self.occurrences.iter_mut().chain(&mut self.first).for_each(|at| clean(&mut at.text));
+        self.evidence.values_mut().for_each(|value| redactor.redact_value(value));
+        if let Some(note) = self.acknowledged.as_mut().and_then(|word| word.note.as_mut()) {
+            clean(note);
+        }
     }
 }
 

@@ -84,6 +84,9 @@ pub fn alert(out: &mut dyn Write, alert: &Alert) -> io::Result<()> {
     if alert.transition != Transition::Resolved && !alert.advice.is_empty() {
         writeln!(out, "    next: {}", one_line(&alert.advice))?;
     }
+    for choice in &alert.choices {
+        writeln!(out, "    {choice}: {} '{choice}'", one_line(&alert.respond))?;
+    }
     Ok(())
 }
 
@@ -274,7 +277,7 @@ fn life(finding: &Finding, now: DateTime<Utc>) -> String {
     }
 }
 
-fn place(occurrence: &Occurrence) -> String {
+pub(crate) fn place(occurrence: &Occurrence) -> String {
     let step = occurrence.step.map_or_else(String::new, |step| format!(" step {}", plain(step)));
     format!("{}:{}{step} | {}", one_line(&occurrence.file), occurrence.line, one_line(&occurrence.text))
 }

@@ -1,6 +1,7 @@
 //! Not a check, but what they rest on: which start of the run this is, and whether it is complete.
 
-use super::{Context, Memory};
+use super::{Context, Memory, ending};
+use crate::observe::launched::Ending;
 use crate::observe::process::Identity;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -64,6 +65,12 @@ pub(super) fn follow(context: &Context<'_>, memory: &mut Memory) {
         // It is counted with its first row; what it says before is no longer the finished run's.
         memory.end = None;
     }
+    if let Some(launched) = &context.look.launched
+        && memory.end.as_ref().is_some_and(|end| end.at < launched.started)
+    {
+        // An earlier start's end is not this one's, whatever the log says of it yet.
+        memory.end = None;
+    }
     complete(context, memory);
 }
 
@@ -102,13 +109,25 @@ fn restarts(context: &Context<'_>, memory: &mut Memory) -> u32 {
     restarts
 }
 
+/// The exit code of a launched process, where it says that all is done. One that was asked to end may
+/// well exit with 0, and is not done.
+fn exited_well(context: &Context<'_>, memory: &Memory) -> Option<String> {
+    let launched = context.look.launched.as_ref()?;
+    if memory.held.as_ref().is_some_and(|held| held.has_stopped(&launched.process)) {
+        return None;
+    }
+    let ended = launched.ended.as_ref()?;
+    let seconds = ended.at.map(|at| (at - launched.started).as_seconds_f64());
+    (ended.how == Ending::Code(0)).then(|| ending::after(&ended.how, seconds))
+}
+
 /// Notes a sign of completion, and takes it back when the run goes on.
 fn complete(context: &Context<'_>, memory: &mut Memory) {
     let digest = &context.look.digest;
     let step = digest.numbers.max_step;
     let sign = match &digest.completed {
         Some(line) => Some(format!("line {} says so: {}", line.line, line.text)),
-        None => digest.numbers.complete(context.run.total_steps),
+        None => digest.numbers.complete(context.run.total_steps).or_else(|| exited_well(context, memory)),
     };
     let gone_on = memory.end.as_ref().is_some_and(|end| !end.by_operator && step > end.step);
     if let Some(how) = sign {

@@ -67,7 +67,7 @@ pub fn step_time(context: &Context<'_>, memory: &Memory) -> Option<StepTime> {
 pub fn eta(context: &Context<'_>, memory: &Memory) -> Option<Eta> {
     let known = context.look.process.known().is_some();
     let stands_still = context.open.iter().any(|open| STANDING_STILL.contains(&open.syndrome.as_str()));
-    if super::phase(context, memory) != super::Phase::Patrol
+    if !matches!(super::phase(context, memory), super::Phase::Patrol | super::Phase::Watch)
         || (known && context.living().is_none())
         || context.last_look
         || stands_still

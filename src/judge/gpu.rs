@@ -4,11 +4,15 @@
 
 mod card;
 mod choice;
+mod load;
+pub mod visible;
 
+pub(crate) use card::STRANGER_BYTES;
+pub(crate) use choice::find;
 pub use choice::{Choice, Rule, Why};
 
 use super::say::span;
-use super::{Context, Memory};
+use super::{Context, Memory, words};
 use crate::config::GpuSource;
 use crate::finding::{Claim, Opinion, Scope, Severity, Subject};
 use crate::observe::Observation;
@@ -26,13 +30,16 @@ const NOT_LOADED: &str = "driver_not_loaded";
 const MISMATCH: &str = "driver_version_mismatch";
 
 /// Seconds after which a file of readings says nothing of now: heat comes and goes in less.
-const STALE_S: f64 = 600.0;
+pub(crate) const STALE_S: f64 = 600.0;
 
 /// What is remembered of the GPUs, by UUID.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct GpuMemory {
     cards: BTreeMap<String, CardMemory>,
+    /// The attempt in which an out-of-memory error was followed by rows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retried: Option<u32>,
 }
 
 /// What is remembered of one card.
@@ -53,6 +60,8 @@ struct CardMemory {
     throttled: u32,
     /// Who held its memory at the last look and is none of the run's.
     strangers: Vec<u32>,
+    /// How much it is used.
+    load: load::LoadMemory,
 }
 
 /// The run's GPUs, where any were read.
@@ -90,6 +99,11 @@ pub fn check(context: &Context<'_>, memory: &mut Memory) -> Vec<Opinion> {
     opinions.extend(missing(context, &choice, facts.cards.len()));
     let lost = lost(&facts.cards, &choice, &memory.gpu);
     opinions.extend(lost.iter().map(|(card, label)| fell(context, card, label)));
+    if is_retried(context) {
+        memory.gpu.retried = Some(memory.attempt);
+    }
+    let retried = memory.gpu.retried == Some(memory.attempt);
+    let work = load::Work::of(context, memory, choice.rule, retried);
     let whole: Vec<&Gpu> = choice.cards.iter().copied().filter(|card| !card.lost).collect();
     for gpu in &whole {
         let Some(uuid) = gpu.uuid.as_ref().filter(|_| gpu.trouble.is_none()) else {
@@ -104,6 +118,7 @@ pub fn check(context: &Context<'_>, memory: &mut Memory) -> Vec<Opinion> {
         }
         let remembered = memory.gpu.cards.entry(uuid.clone()).or_default();
         opinions.extend(card::check(context, gpu, uuid, remembered));
+        opinions.extend(load::check(context, gpu, uuid, remembered, work));
     }
     let told = |open: &&Subject| {
         open.of.as_ref().is_some_and(|of| {
@@ -137,6 +152,14 @@ fn absent(context: &Context<'_>, seen: bool) -> Vec<Opinion> {
         opinions.extend(missing(context, &choice, 0));
     }
     opinions
+}
+
+/// Whether an allocation on the GPU failed, and rows followed.
+fn is_retried(context: &Context<'_>) -> bool {
+    const OOM: &str = "cuda_oom";
+    let digest = &context.look.digest;
+    let followed = digest.hits.iter().any(|hit| hit.syndrome == OOM && hit.rows_after > 0);
+    followed || digest.rows > 0 && context.is_open(words::NAME, OOM)
 }
 
 fn unknown(subject: Subject, why: &str) -> Opinion {

@@ -5,6 +5,7 @@ use super::number::{self, Word, at, say};
 use super::{Context, Memory};
 use crate::finding::{Opinion, Severity, Subject};
 use crate::metrics::numbers::Numbers;
+use crate::metrics::numbers::noise::median;
 
 /// Its name.
 pub const NAME: &str = "gradient";
@@ -13,6 +14,8 @@ const SKIPPED: &str = "steps_skipped";
 
 /// Rows over the user's limit, of the newest eight: a single batch may be odd.
 const OVER: usize = 3;
+/// The newest norms rise where their median is so many times that of the run.
+const RISEN: f64 = 1.25;
 /// Rows with a loss scale at its bottom: it may touch it once.
 const DOWN_ROWS: u64 = 16;
 /// Halvings in a row: a scale that starts at 2^32 is halved 16 times in health.
@@ -49,8 +52,23 @@ fn over_limit(context: &Context<'_>, numbers: &Numbers) -> Option<Opinion> {
         say(limit.value),
         at(first).trim_start_matches(" at")
     );
-    let word = Word { severity: Severity::Warning, message, advice: ADVICE };
+    let severity =
+        if context.attended.is_some() || rises(numbers) { Severity::Warning } else { Severity::Info };
+    let word = Word { severity, message, advice: ADVICE };
     (rows >= OVER).then(|| number::claim(context, (NAME, HIGH), word, (first, worst, limit.value)).holds())
+}
+
+/// Whether the norm is on its way up, or the loss: a run whose norms are as large as ever is well.
+fn rises(numbers: &Numbers) -> bool {
+    let gradient = &numbers.gradient;
+    let up = |usual: f64| {
+        let mut newest: Vec<f64> = gradient.newest.iter().map(|(_, norm)| *norm).collect();
+        median(&mut newest) > RISEN * usual
+    };
+    let losses = &numbers.losses;
+    gradient.high.as_ref().is_some_and(|high| !high.over)
+        || gradient.spread.quantile(0.5).is_some_and(up)
+        || losses.divergence.as_ref().is_some_and(|rise| !rise.over)
 }
 
 fn against_itself(context: &Context<'_>, numbers: &Numbers) -> Vec<Opinion> {
@@ -133,6 +151,26 @@ mod tests {
         assert_eq!(first(HIGH, None, Metric::GradNorm, &high), None);
         let once = |step| if step == 149 { 60.0 } else { 40.0 };
         assert_eq!(first(HIGH, Some(50.0), Metric::GradNorm, &once), None);
+    }
+
+    #[test]
+    fn over_the_users_limit_is_a_warning_while_somebody_stays_or_while_it_rises() {
+        let severity = |attended: bool, norm: Series<'_>| {
+            let mut scene = Scene::new();
+            scene.config.training.gradient_norm_max = crate::config::Setting { value: 50.0, by_user: true };
+            if attended {
+                scene.attend(1000);
+            }
+            for step in 0..100 {
+                scene.row(step, |row| row.values.set(Metric::GradNorm, norm(step)));
+            }
+            scene.patrol().severity(HIGH)
+        };
+        let steady: Series<'_> = &|_| 60.0;
+        let rising: Series<'_> = &|step| 30.0 + step as f64;
+        assert_eq!(severity(true, steady), Some(Severity::Warning));
+        assert_eq!(severity(false, steady), Some(Severity::Info));
+        assert_eq!(severity(false, rising), Some(Severity::Warning));
     }
 
     #[test]

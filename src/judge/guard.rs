@@ -21,7 +21,8 @@ pub fn opinions(facts: &GuardFacts, open: &[Subject]) -> Vec<Opinion> {
     let over = open.iter().filter(|open| open.check == NAME && open.syndrome == DELIVERY_FAILED);
     let over =
         over.filter(|open| !facts.undelivered.iter().any(|owed| Some(&owed.channel) == open.of.as_ref()));
-    opinions.extend(over.map(|open| Opinion::Well(open.clone(), "its alerts were taken".to_owned())));
+    opinions
+        .extend(over.map(|open| Opinion::Well(open.clone(), "its alerts were taken or given up".to_owned())));
     opinions
 }
 
@@ -41,15 +42,22 @@ fn state(facts: &GuardFacts) -> Opinion {
 }
 
 fn undelivered(owed: &Undelivered) -> Opinion {
-    let (channel, count) = (&owed.channel, owed.alerts);
+    let (channel, count, refused) = (&owed.channel, owed.alerts, owed.refused);
     let plural = if count == 1 { "alert" } else { "alerts" };
+    let dead = if refused == 0 { String::new() } else { format!(" ({refused} refused for good)") };
+    let next = if refused == 0 {
+        "what waits is sent by the next patrol"
+    } else {
+        "then `trainguard alerts retry` sends what was refused; `trainguard alerts` lists it"
+    };
     Claim::new(
         Subject::new(NAME, DELIVERY_FAILED).of(channel.clone()),
         Scope::Surroundings,
         Severity::Warning,
-        format!("channel {channel} did not take {count} {plural}: {}", owed.error),
-        format!("Mend channels.{channel} in the config; what waits is sent by the next patrol"),
+        format!("channel {channel} did not take {count} {plural}{dead}: {}", owed.error),
+        format!("Mend channels.{channel} in the config; {next}"),
     )
     .with("alerts", count)
+    .with("refused", refused)
     .holds()
 }

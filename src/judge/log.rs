@@ -7,6 +7,7 @@ use crate::observe::Observation;
 use crate::observe::digest::Likely;
 use crate::observe::log::LogFacts;
 use serde::{Deserialize, Serialize};
+use std::time::Duration;
 
 /// Its name.
 pub const NAME: &str = "log";
@@ -20,6 +21,10 @@ const RECORDS: u64 = 300;
 const RECORDS_GOING_ON: u64 = 2000;
 /// Looks that brought some, unless it is the last one: the first step may follow right behind the first.
 const LOOKS: u32 = 2;
+/// How long it may take to make its log: logging is set up after the imports.
+const MAKING: Duration = Duration::from_mins(1);
+/// How long a run that is attended may print without a number.
+const ATTENDED: Duration = Duration::from_mins(10);
 
 /// What of the log was understood.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -51,6 +56,7 @@ pub fn check(context: &Context<'_>, memory: &mut Memory) -> Vec<Opinion> {
         Observation::Failed { .. } if memory.end.is_some() => {
             vec![Opinion::Well(Subject::new(NAME, "log_missing"), "the run is over".to_owned())]
         }
+        Observation::Failed { .. } if is_starting(context) => Vec::new(),
         Observation::Failed { why } => vec![missing(why.clone())],
         Observation::Known(facts) => read(facts).into_iter().chain(understood(context, memory)).collect(),
     };
@@ -66,6 +72,12 @@ pub fn check(context: &Context<'_>, memory: &mut Memory) -> Vec<Opinion> {
         Claim::new(subject, Scope::Surroundings, Severity::Unknown, message, advice).holds()
     }));
     opinions
+}
+
+/// Whether the process of a run that is attended lives and has had no time to make its log.
+fn is_starting(context: &Context<'_>) -> bool {
+    let young = context.attended.is_some_and(|watch| watch.lasted(context.now) < MAKING);
+    young && context.living().is_some() && context.look.digest.numbers.rows == 0
 }
 
 fn read(facts: &LogFacts) -> Vec<Opinion> {
@@ -125,7 +137,9 @@ fn understood(context: &Context<'_>, memory: &mut Memory) -> Option<Opinion> {
     // A run that failed before its first step has said what is wrong with it.
     let failed = !digest.hits.is_empty() || context.open.iter().any(|open| open.check == words::NAME);
     let least = if context.last_look { RECORDS } else { RECORDS_GOING_ON };
-    let enough = log.records >= least && (log.looks >= LOOKS || context.last_look);
+    // Looks that are seconds apart see a start-up that prints for minutes: there it takes time as well.
+    let early = context.attended.is_some_and(|watch| watch.lasted(context.now) < ATTENDED);
+    let enough = log.records >= least && (log.looks >= LOOKS && !early || context.last_look);
     if failed || !enough || memory.end.is_some() {
         return None;
     }

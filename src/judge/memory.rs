@@ -55,17 +55,17 @@ pub struct MemoryMemory {
 
 /// Monotonic seconds and bytes of the latest looks, oldest first; at most [`LOOKS`].
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-struct Series(VecDeque<(f64, u64)>);
+pub(super) struct Series(VecDeque<(f64, u64)>);
 
 /// Steady growth.
 #[derive(Debug, Clone, Copy, PartialEq)]
-struct Trend {
+pub(super) struct Trend {
     bytes_per_s: f64,
     over_s: f64,
 }
 
 impl Series {
-    fn note(&mut self, at_s: f64, bytes: u64) {
+    pub(super) fn note(&mut self, at_s: f64, bytes: u64) {
         if self.0.back().is_none_or(|(last_s, _)| at_s - last_s >= APART_S) {
             self.0.push_back((at_s, bytes));
             self.0.drain(..self.0.len().saturating_sub(LOOKS));
@@ -73,7 +73,7 @@ impl Series {
     }
 
     /// Growth that every look confirms, of at least so many bytes in all.
-    fn trend(&self, least_bytes: f64) -> Option<Trend> {
+    pub(super) fn trend(&self, least_bytes: f64) -> Option<Trend> {
         let ((first_s, first), (last_s, last)) = (self.0.front()?, self.0.back()?);
         let pairs = self.0.iter().zip(self.0.iter().skip(1));
         let speeds = pairs.map(|((from_s, from), (to_s, to))| (*to as f64 - *from as f64) / (to_s - from_s));

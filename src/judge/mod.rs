@@ -5,15 +5,19 @@
 
 pub mod agents;
 pub mod attempt;
+pub mod attendance;
 pub mod checkpoint;
 pub mod disk;
 pub mod download;
+pub mod ending;
 pub mod environment;
 pub mod eta;
 pub mod gpu;
 pub mod gradient;
 pub mod guard;
+pub mod held;
 pub mod history;
+pub mod learning;
 pub mod log;
 pub mod loss;
 pub mod memory;
@@ -36,6 +40,7 @@ pub mod words;
 
 pub use phase::{Phase, phase};
 
+use self::attendance::Attendance;
 use crate::clock::Reading;
 use crate::config::{Config, Run};
 use crate::finding::{Opinion, Scope, Subject};
@@ -62,6 +67,8 @@ pub struct Context<'a> {
     pub last_look: bool,
     /// What is open from earlier patrols.
     pub open: &'a [Subject],
+    /// Somebody stays with the run for its first steps and looks every few seconds.
+    pub attended: Option<&'a Attendance>,
 }
 
 impl Context<'_> {
@@ -117,6 +124,7 @@ pub const CHECKS: &[Check] = &[
     Check { name: nan::NAME, judge: nan::check },
     Check { name: words::NAME, judge: words::check },
     Check { name: loss::NAME, judge: loss::check },
+    Check { name: learning::NAME, judge: learning::check },
     Check { name: gradient::NAME, judge: gradient::check },
     Check { name: policy::NAME, judge: policy::check },
     Check { name: validation::NAME, judge: validation::check },
@@ -140,6 +148,7 @@ const OF_THE_ATTEMPT: &[&str] = &[
     words::NAME,
     nan::NAME,
     loss::NAME,
+    learning::NAME,
     gradient::NAME,
     policy::NAME,
     validation::NAME,
@@ -162,6 +171,9 @@ pub struct Memory {
     pub start: attempt::StartMemory,
     /// The sign of completion, where there was one.
     pub end: Option<attempt::End>,
+    /// On whose word it was stopped or is held.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub held: Option<held::Held>,
     /// What of the log was understood.
     #[serde(skip_serializing_if = "log::LogMemory::is_idle")]
     pub log: log::LogMemory,
@@ -209,6 +221,7 @@ impl Memory {
 /// Judges one look: attempts and completion first, then every check.
 pub fn judge(context: &Context<'_>, memory: &mut Memory) -> Vec<Opinion> {
     attempt::follow(context, memory);
+    held::follow(context, memory);
     silence::follow(context, memory);
     eta::follow(context, memory);
     history::follow(context, memory);
@@ -221,6 +234,7 @@ pub fn judge(context: &Context<'_>, memory: &mut Memory) -> Vec<Opinion> {
         opinions
             .extend(over.map(|open| Opinion::Well(open.clone(), "the run was declared finished".to_owned())));
     }
+    held::quiet(context, memory, &mut opinions);
     opinions.extend(no_longer_asked(context));
     process::remember(context, memory);
     memory.numbers = context.look.digest.numbers.clone();
@@ -252,6 +266,6 @@ fn no_longer_asked(context: &Context<'_>) -> Vec<Opinion> {
 }
 
 #[cfg(test)]
-mod scene;
+pub(crate) mod scene;
 #[cfg(test)]
 mod tests;

@@ -1,13 +1,19 @@
 //! Check `nan`: the training loss, or the norm of its gradient, is not a finite number.
 
-use super::{Context, Memory};
+use super::{Context, Memory, silence};
 use crate::finding::{Claim, Occurrence, Opinion, Scope, Severity, Subject};
 use crate::metrics::numbers::nonfinite::{NonFinite, Streak};
 use std::path::Path;
 
 /// Its name.
 pub const NAME: &str = "nan";
-const SYNDROME: &str = "nan_loss";
+/// Its syndrome.
+pub const SYNDROME: &str = "nan_loss";
+/// Bad rows in a row that leave no doubt: a loss scaler skips a step, an empty replay buffer has no
+/// loss for one row, and neither lasts.
+const CERTAIN_ROWS: u64 = 3;
+/// A log that ends in a bad row for so many intervals between rows brings no better one.
+const CERTAIN_INTERVALS: f64 = 3.0;
 
 /// `nan_loss`: critical from the first bad row until three finite rows in a row followed.
 pub fn check(context: &Context<'_>, memory: &mut Memory) -> Vec<Opinion> {
@@ -31,6 +37,15 @@ pub fn check(context: &Context<'_>, memory: &mut Memory) -> Vec<Opinion> {
         opinions.push(past.holds());
     }
     opinions
+}
+
+/// Whether the loss is lost beyond doubt: nobody is stopped for one row.
+pub fn is_certain(context: &Context<'_>, memory: &Memory) -> bool {
+    let numbers = &context.look.digest.numbers;
+    let files = std::iter::once(&numbers.nonfinite).chain(numbers.others.values());
+    let bad = files.filter_map(|facts| facts.streak.as_ref()).filter(|streak| streak.finite_since == 0);
+    let rows = bad.map(|streak| streak.in_a_row).max().unwrap_or(0);
+    rows >= CERTAIN_ROWS || (rows > 0 && silence::lasts(context, memory, CERTAIN_INTERVALS))
 }
 
 fn well(why: &str) -> Opinion {
@@ -107,6 +122,30 @@ mod tests {
         assert_eq!(scene.severity(SYNDROME), Some(Severity::Critical));
         scene.rows(34..35).patrol();
         assert!(scene.is_well(SYNDROME));
+    }
+
+    #[test]
+    fn one_bad_row_is_certain_only_once_the_log_stays_silent_behind_it() {
+        // As the patrol saw it that has just been: the scene is five minutes on by then.
+        let certain = |scene: &mut Scene| {
+            scene.later(-300);
+            let is = scene.with_context(|context| is_certain(context, &scene.memory));
+            scene.later(300);
+            is
+        };
+        let mut scene = Scene::new();
+        scene.rows(1..30).losses(30..31, |_| f64::NAN).patrol();
+        assert!(!certain(&mut scene));
+        scene.rows(31..32).losses(32..34, |_| f64::NAN).patrol();
+        assert!(!certain(&mut scene), "two in a row");
+        scene.losses(34..35, |_| f64::NAN).patrol();
+        assert!(certain(&mut scene), "three in a row");
+        scene.rows(35..36).patrol();
+        assert!(!certain(&mut scene), "the newest is finite");
+        scene.losses(36..37, |_| f64::NAN).patrol();
+        assert!(!certain(&mut scene));
+        scene.patrol();
+        assert!(certain(&mut scene), "nothing came for many intervals");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Where a run stands.
 
-use super::{Context, Memory};
+use super::{Context, Memory, held};
 use serde::{Deserialize, Serialize};
 
 /// Where a run stands.
@@ -27,6 +27,18 @@ pub enum Phase {
 }
 
 impl Phase {
+    /// All of them.
+    pub const ALL: [Self; 8] = [
+        Self::Waiting,
+        Self::Watch,
+        Self::Patrol,
+        Self::Finished,
+        Self::Failed,
+        Self::Stopped,
+        Self::Paused,
+        Self::Ended,
+    ];
+
     /// The word in reports.
     pub fn word(self) -> &'static str {
         match self {
@@ -52,12 +64,16 @@ pub fn phase(context: &Context<'_>, memory: &Memory) -> Phase {
     let nothing = context.look.digest.numbers.rows == 0 && context.look.digest.last_lines.is_empty();
     if memory.end.is_some() {
         Phase::Finished
+    } else if let Some(phase) = held::phase(context, memory) {
+        phase
     } else if memory.process.dead_since.is_some() {
         Phase::Failed
     } else if memory.silence.ended {
         Phase::Ended
     } else if nothing && memory.silence.is_fresh() && context.living().is_none() {
         Phase::Waiting
+    } else if context.attended.is_some() {
+        Phase::Watch
     } else {
         Phase::Patrol
     }

@@ -83,6 +83,10 @@ pub fn check(context: &Context<'_>, memory: &mut Memory) -> Vec<Opinion> {
     if profile(context).kind == Profile::ReinforcementLearning {
         return vec![Opinion::Well(subject, "a policy's loss need not fall".to_owned())];
     }
+    // Looks that are seconds apart count no flat patrols: `learning` judges the first phase.
+    if context.attended.is_some() {
+        return Vec::new();
+    }
     let numbers = &context.look.digest.numbers;
     let before = &mut memory.plateau;
     // After a resume the same steps are made again; those are no new ones until they are passed.

@@ -1,10 +1,12 @@
 //! Check `process`: alive, a zombie, gone before its work was done, or stuck in the kernel.
 
+mod death;
+
 use super::attempt::ROWS_OF_PROGRESS;
 use super::say::span;
 use super::{Context, Memory, silence, words};
 use crate::clock::Reading;
-use crate::finding::{Claim, Occurrence, Opinion, Role, Scope, Severity, Subject};
+use crate::finding::{Claim, Occurrence, Opinion, Scope, Severity, Subject};
 use crate::observe::Observation;
 use crate::observe::process::{Found, Identity, Life, ProcessFacts};
 use chrono::{DateTime, Utc};
@@ -21,6 +23,9 @@ const UNKNOWN: &str = "process_unknown";
 /// Looks closer together than this, seconds, say nothing about movement: a clock tick is 10 ms, and
 /// a process that waits for its GPU may use none of them for a while.
 const APART_S: f64 = 10.0;
+/// Where looks are seconds apart a wait in the kernel is stuck after this long, seconds: a file server
+/// that is busy lets one wait for a minute.
+const STUCK_S: f64 = 120.0;
 /// CPU that a hung run's idle threads (heartbeats, watchdogs) may use: a thousandth of one core.
 const IDLE_CPU: f64 = 1e-3;
 /// Bytes per second that they may read and write.
@@ -49,11 +54,14 @@ pub struct ProcessMemory {
     last_lines: Vec<Occurrence>,
     /// What it had done at an earlier look.
     sample: Option<Sample>,
+    /// What it was last seen to do, where somebody stays and asks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub doing: Option<Doing>,
 }
 
 impl ProcessMemory {
     /// The end of the log as people read it: `FILE:LINE: TEXT`.
-    fn last_lines(&self) -> Vec<String> {
+    pub fn last_lines(&self) -> Vec<String> {
         let line = |line: &Occurrence| format!("{}:{}: {}", line.file, line.line, line.text);
         self.last_lines.iter().map(line).collect()
     }
@@ -133,16 +141,21 @@ pub fn check(context: &Context<'_>, memory: &mut Memory) -> Vec<Opinion> {
 /// when the next one is far enough from it to say something.
 pub(super) fn remember(context: &Context<'_>, memory: &mut Memory) {
     let Some(life) = context.living() else { return };
+    let doing = context.attended.and_then(|_| doing(context, memory));
     let process = &mut memory.process;
     let same = process.identity.as_ref() == Some(&life.identity);
     process.identity = Some(life.identity.clone());
     process.command.clone_from(&life.command);
     process.seen = Some(context.now.wall);
+    process.doing = doing.or(process.doing.filter(|_| same && context.attended.is_some()));
     let recent = process
         .sample
         .as_ref()
         .is_some_and(|sample| apart_s(&sample.at, context.now).is_some_and(|apart| apart < APART_S));
-    if !(same && recent) {
+    // Where looks are seconds apart, what stands still is measured from where it came to stand.
+    let still = context.attended.is_some() && matches!(movement(context, memory), Movement::Still(_));
+    let process = &mut memory.process;
+    if !(same && (recent || still)) {
         let at = context.now.clone();
         process.sample = Some(Sample { at, state: life.state, cpu_s: life.cpu_s, io_bytes: life.io_bytes });
     }
@@ -153,6 +166,58 @@ fn apart_s(earlier: &Reading, later: &Reading) -> Option<f64> {
     (earlier.boot_id == later.boot_id)
         .then_some(later.monotonic_s - earlier.monotonic_s)
         .filter(|apart| *apart >= 0.0)
+}
+
+/// How fast a process tree works.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Rates {
+    /// Cores that it keeps busy.
+    pub(super) cpu_cores: f64,
+    /// Bytes that it reads and writes a second, where that may be known.
+    pub(super) io_bytes_per_s: Option<f64>,
+    /// Its processes.
+    pub(super) processes: usize,
+}
+
+/// How fast it has worked since the look that is remembered; unknown where that was a moment ago.
+pub(super) fn rates(context: &Context<'_>, memory: &Memory) -> Option<Rates> {
+    let (life, sample) = (context.living()?, memory.process.sample.as_ref()?);
+    let apart = apart_s(&sample.at, context.now).filter(|apart| *apart >= APART_S)?;
+    (memory.process.identity.as_ref() == Some(&life.identity)).then(|| Rates {
+        cpu_cores: (life.cpu_s - sample.cpu_s).max(0.0) / apart,
+        io_bytes_per_s: life
+            .io_bytes
+            .zip(sample.io_bytes)
+            .map(|(now, before)| now.saturating_sub(before) as f64 / apart),
+        processes: life.processes,
+    })
+}
+
+/// What a process does, in a word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Doing {
+    /// It computes.
+    Computing,
+    /// It reads or writes.
+    Reading,
+    /// Neither.
+    Waiting,
+}
+
+/// Cores above which a process computes.
+const COMPUTING: f64 = 0.2;
+
+/// What the run's process does; unknown where it was looked at a moment ago.
+fn doing(context: &Context<'_>, memory: &Memory) -> Option<Doing> {
+    let rates = rates(context, memory)?;
+    Some(if rates.cpu_cores >= COMPUTING {
+        Doing::Computing
+    } else if rates.io_bytes_per_s.is_some_and(|io| io > IDLE_IO) {
+        Doing::Reading
+    } else {
+        Doing::Waiting
+    })
 }
 
 /// What the tree did since the look that is remembered.
@@ -204,9 +269,10 @@ fn present(context: &Context<'_>, memory: &mut Memory, life: &Life) -> Vec<Opini
     if memory.start.is_current(&life.identity) {
         opinions.push(well(DEAD, "lives"));
     }
+    let least_s = if context.attended.is_some() { STUCK_S } else { 0.0 };
     let was_stuck = memory.process.sample.as_ref().is_some_and(|sample| sample.state == 'D');
     match movement(context, memory) {
-        Movement::Still(apart) if life.state == 'D' && was_stuck => {
+        Movement::Still(apart) if life.state == 'D' && was_stuck && apart >= least_s => {
             let message = format!(
                 "process {pid} is stuck in the kernel (state D){}: no CPU time and no I/O for {}",
                 context.at_step(),
@@ -235,8 +301,17 @@ fn gone(context: &Context<'_>, memory: &mut Memory, facts: &ProcessFacts, pid: O
         .collect();
     if let Some(end) = &memory.end {
         let why = format!("the run is complete: {}", end.how);
-        opinions.extend([DEAD, UNKNOWN].map(|syndrome| Opinion::Well(subject(syndrome), why.clone())));
+        opinions.push(Opinion::Well(subject(UNKNOWN), why.clone()));
+        opinions.push(match death::after_its_end(context, end) {
+            Some(claim) => claim.holds(),
+            None => Opinion::Well(subject(DEAD), why),
+        });
         return opinions;
+    }
+    let launched = context.look.launched.as_ref();
+    if memory.process.dead_since.is_some_and(|since| launched.is_some_and(|this| since < this.started)) {
+        memory.process.dead_since = None;
+        opinions.push(Opinion::Well(subject(DEAD), "it was launched again".to_owned()));
     }
     let why = match &facts.found {
         Found::Gone { why, .. } => why.as_str(),
@@ -253,7 +328,7 @@ fn gone(context: &Context<'_>, memory: &mut Memory, facts: &ProcessFacts, pid: O
         );
         return opinions;
     }
-    if !seen && context.look.log.known().is_none() {
+    if !seen && launched.is_none() && context.look.log.known().is_none() {
         let message = format!("no process and no log yet: {why}");
         opinions.push(
             unknown(
@@ -277,7 +352,7 @@ fn gone(context: &Context<'_>, memory: &mut Memory, facts: &ProcessFacts, pid: O
         memory.process.rows_since_death = 0;
     }
     opinions.push(Opinion::Well(subject(UNKNOWN), "it was looked for".to_owned()));
-    opinions.push(dead(context, memory, why, pid).holds());
+    opinions.push(death::dead(context, memory, why, pid).holds());
     opinions
 }
 
@@ -293,40 +368,10 @@ fn another_writes(context: &Context<'_>, memory: &mut Memory) -> bool {
             process.rows_since_death >= ROWS_OF_PROGRESS
         }
         (None, Some(_)) => false,
-        (None, None) => rows >= ROWS_OF_PROGRESS,
+        // What a launched process wrote before anybody looked is its own.
+        (None, None) => context.look.launched.is_none() && rows >= ROWS_OF_PROGRESS,
     };
     progress && silence::grew(context, memory)
-}
-
-fn dead(context: &Context<'_>, memory: &Memory, why: &str, pid: Option<i32>) -> Claim {
-    let process = &memory.process;
-    let pid = process.identity.as_ref().map(|identity| identity.pid).or(pid);
-    let who = match pid {
-        Some(pid) if process.command.is_empty() => format!("process {pid}"),
-        Some(pid) => format!("process {pid} ({})", short(&process.command)),
-        None => "the process".to_owned(),
-    };
-    let who = if process.identity.is_none() && pid.is_none() { format!("{why}: {who}") } else { who };
-    let done = context.done_command();
-    let (role, what) = if told_by_words(context) {
-        (Role::Confirmation, "the log says why".to_owned())
-    } else {
-        (Role::Root, format!("ended without sign of completion or failure; {done} if it finished"))
-    };
-    let message = format!("{who} is gone{}: {what}", context.at_step());
-    let advice = "Read the last lines; without an error there, look for the OOM killer (dmesg, journalctl -k) and the scheduler's limits, then restart from the last checkpoint";
-    let mut claim = claim(DEAD, message, advice).with("why", why).with("last_lines", process.last_lines());
-    claim.role = role;
-    if let Some(pid) = pid {
-        claim = claim.with("pid", pid);
-    }
-    if let Some(seen) = process.seen {
-        claim = claim.with("last_seen", seen.to_rfc3339());
-    }
-    if let Some(step) = context.look.digest.numbers.last_step {
-        claim = claim.with("last_step", step);
-    }
-    claim
 }
 
 /// Whether a critical hit in the log's words stands with no progress after it.

@@ -1,12 +1,14 @@
 //! A run under guard, patrol by patrol, for the tests of checks.
 
+use super::attendance::Attendance;
 use super::{Context, Memory, judge, phase};
 use crate::clock::Reading;
-use crate::config::{Channels, Config, Gpu, NanAction, Patrol, ProcessSpec, Run, Setting, Training};
+use crate::config::{Actions, Channels, Config, Gpu, NanAction, Patrol, ProcessSpec, Run, Setting, Training};
 use crate::finding::{Claim, Occurrence, Opinion, Severity, Subject};
 use crate::metrics::{Metric, Row};
 use crate::observe::checkpoint::{Checkpoint, CheckpointFacts};
 use crate::observe::digest::DigestFacts;
+use crate::observe::launched::{Ended, Ending, LaunchFacts};
 use crate::observe::log::{FileFacts, LogFacts};
 use crate::observe::process::{Found, Identity, Life, ProcessFacts, Visible};
 use crate::observe::{Look, Observation};
@@ -27,6 +29,7 @@ pub(crate) struct Scene {
     pub(crate) previous: Option<Reading>,
     pub(crate) last_look: bool,
     pub(crate) open: Vec<Subject>,
+    pub(crate) attended: Option<Attendance>,
     pub(crate) opinions: Vec<Opinion>,
     attempt: u32,
     log_time: DateTime<Utc>,
@@ -48,6 +51,7 @@ impl Scene {
                 done_when: None,
                 gpus: Vec::new(),
                 profile: None,
+                actions: Actions::default(),
             },
             look: look(wall),
             memory: Memory::default(),
@@ -55,6 +59,7 @@ impl Scene {
             previous: None,
             last_look: false,
             open: Vec::new(),
+            attended: None,
             opinions: Vec::new(),
             attempt: 1,
             log_time: wall,
@@ -83,6 +88,18 @@ impl Scene {
     pub(crate) fn sleeps(&mut self, seconds: i64) -> &mut Self {
         self.clock.wall += TimeDelta::seconds(seconds);
         self.clock.boottime_s += seconds as f64;
+        self
+    }
+
+    /// From now on somebody stays with it, for so many steps.
+    pub(crate) fn attend(&mut self, steps: u64) -> &mut Self {
+        let watcher = Identity { pid: 4, start_ticks: 4, boot_id: "boot".to_owned() };
+        self.attended = Some(Attendance::new(watcher, steps, 1, &self.clock));
+        self
+    }
+
+    pub(crate) fn unattended(&mut self) -> &mut Self {
+        self.attended = None;
         self
     }
 
@@ -189,6 +206,22 @@ impl Scene {
         self.found(Found::Gone { pid: Some(pid), why: format!("no process {pid}") })
     }
 
+    /// It was launched just now; with an end, it is gone.
+    pub(crate) fn launched(&mut self, pid: i32, how: Option<Ending>) -> &mut Self {
+        let process = Identity { pid, start_ticks: pid as u64, boot_id: "boot".to_owned() };
+        let (started, at) = (self.clock.wall, self.clock.wall + TimeDelta::seconds(30));
+        let ended = how.map(|how| Ended { at: Some(at), how });
+        if ended.is_some() {
+            self.gone(pid);
+        } else {
+            self.process(pid);
+        }
+        self.later(60);
+        let command = "python train.py".to_owned();
+        self.look.launched = Some(LaunchFacts { process, command, started, ended });
+        self
+    }
+
     pub(crate) fn found(&mut self, found: Found) -> &mut Self {
         self.run.process = Some(ProcessSpec::PidFile("/runs/train.pid".into()));
         self.look.process =
@@ -231,6 +264,7 @@ impl Scene {
             previous: self.previous.as_ref(),
             last_look: self.last_look,
             open: &self.open,
+            attended: self.attended.as_ref(),
         };
         self.opinions = judge(&context, &mut self.memory);
         // Whatever is remembered goes through the state file.
@@ -267,6 +301,7 @@ impl Scene {
             previous: self.previous.as_ref(),
             last_look: self.last_look,
             open: &self.open,
+            attended: self.attended.as_ref(),
         };
         look(&context)
     }
@@ -310,6 +345,7 @@ fn look(wall: DateTime<Utc>) -> Look {
             ..LogFacts::default()
         }),
         digest: DigestFacts::default(),
+        launched: None,
         process: Observation::Absent,
         disks: Vec::new(),
         memory: Observation::Absent,
@@ -329,7 +365,8 @@ fn config() -> Config {
         files: Vec::new(),
         training: Training {
             phase1_steps: 1000,
-            loss_nan_action: NanAction::Alert,
+            phase1_max: Duration::from_hours(6),
+            loss_nan_action: Setting { value: NanAction::Stop, by_user: false },
             gradient_norm_max: Setting { value: 100.0, by_user: false },
             loss_max: None,
             gpu_util_min: 0.5,
@@ -345,16 +382,20 @@ fn config() -> Config {
             reopen_quiet: Duration::from_mins(30),
         },
         gpu: Gpu::default(),
+        preflight: crate::config::Preflight::default(),
         playbook: Catalogue::default(),
-        channels: Channels { terminal: true, file: None },
+        channels: Channels { terminal: true, file: None, named: Vec::new() },
         judge: None,
         routing: std::collections::BTreeMap::new(),
         runs: Vec::new(),
         agents: Vec::new(),
         downloads: Vec::new(),
         environment: None,
+        base: "/runs".into(),
         state_dir: "/state".into(),
         health_file: "/state/agent_health.yaml".into(),
+        prometheus_textfile: None,
+        heartbeat: None,
         notes: Vec::new(),
         trusted: true,
     }

@@ -57,6 +57,13 @@ pub struct SilenceMemory {
 }
 
 impl SilenceMemory {
+    /// What was silent on somebody's word is as if it had said something now.
+    pub fn begin_anew(&mut self, now: &Reading) {
+        if let Some(at) = &mut self.at {
+            (*at, self.age_s) = (now.clone(), 0.0);
+        }
+    }
+
     /// No log was seen yet.
     pub(super) fn is_fresh(&self) -> bool {
         self.at.is_none()
@@ -147,6 +154,18 @@ pub(super) fn is_long(context: &Context<'_>, memory: &Memory) -> bool {
     memory.silence.ended || silent_s(context, &memory.silence).is_some_and(|silent| silent >= limit)
 }
 
+/// A log of many rows a second says nothing by its silence in less time than this, seconds: a
+/// checkpoint that is written takes as long.
+const LASTING_LEAST_S: f64 = 10.0;
+
+/// Whether nothing came for so many of the slowest recent intervals between rows.
+pub(super) fn lasts(context: &Context<'_>, memory: &Memory, intervals: f64) -> bool {
+    let limit =
+        interval_s(&context.look.digest.numbers, &memory.silence).map(|interval| intervals * interval);
+    let limit = limit.unwrap_or(BEFORE_PACE_S).max(LASTING_LEAST_S);
+    silent_s(context, &memory.silence).is_some_and(|silent| silent >= limit)
+}
+
 /// Whether the log brought something since the previous look, or, at the first, lately.
 pub(super) fn grew(context: &Context<'_>, memory: &Memory) -> bool {
     let Some(log) = context.look.log.known().filter(|_| !context.last_look) else { return false };
@@ -189,6 +208,12 @@ pub fn check(context: &Context<'_>, memory: &mut Memory) -> Vec<Opinion> {
         return vec![well(SILENT, "the log goes on"), well(HANG, "the log goes on")];
     }
     let moves = movement(context, memory);
+    // Imports, compilation and caching of data are told where somebody looks on, and are no alarm while
+    // something moves.
+    let starting = context.attended.is_some() && context.look.digest.numbers.attempt_rows == 0;
+    if starting && context.living().is_some() && !matches!(moves, Movement::Still(_)) {
+        return vec![well(SILENT, "the run is starting up"), well(HANG, "the run is starting up")];
+    }
     let measured = |claim: Claim| {
         let claim = claim.with("silent_s", silent.round()).with("limit_s", limit.round());
         match interval {

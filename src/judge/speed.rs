@@ -5,6 +5,7 @@ use super::number::{self, Word, at, say};
 use super::{Context, Memory, gpu};
 use crate::finding::{Claim, Opinion, Scope, Severity, Subject};
 use crate::observe::gpu::{Gpu, Throttle};
+use std::time::Duration;
 
 /// Its name.
 pub const NAME: &str = "speed";
@@ -15,11 +16,19 @@ const SYNDROME: &str = "throughput_regression";
 const SLOW: f64 = 0.6;
 const WELL: f64 = 0.75;
 
+/// Time for which whoever stays with a run does not judge its pace: caches fill, clocks settle, and a
+/// neighbour's compilation is no regression.
+const SETTLES: Duration = Duration::from_mins(5);
+
 /// `throughput_regression`. The run's own past speaks first, because it says since when; what was slow
 /// from the beginning only its predecessors can tell.
 pub fn check(context: &Context<'_>, memory: &mut Memory) -> Vec<Opinion> {
     if let Some(answer) = number::unasked(context, memory, NAME) {
         return answer;
+    }
+    let settles = context.attended.is_some_and(|watch| watch.lasted(context.now) < SETTLES);
+    if settles && !context.is_open(NAME, SYNDROME) {
+        return Vec::new();
     }
     let own = against_itself(context);
     let told = own.iter().any(|opinion| matches!(opinion, Opinion::Holds(claim) if !claim.over));

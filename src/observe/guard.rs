@@ -18,6 +18,8 @@ pub struct Undelivered {
     pub channel: String,
     /// Alerts that it did not take.
     pub alerts: usize,
+    /// Those of them that it refused for good.
+    pub refused: usize,
     /// Why it did not take the last of them.
     pub error: String,
 }

@@ -12,12 +12,14 @@ pub mod download;
 pub mod environment;
 pub mod gpu;
 pub mod guard;
+pub mod launched;
 pub mod log;
 pub mod memory;
 pub mod past;
 pub mod probe;
 pub mod process;
 pub mod quota;
+pub mod schedule;
 
 /// What a source answers. 'There is none', 'it could not be looked at' and a fact are three
 /// different things, and the second is never the same as well.
@@ -52,6 +54,8 @@ pub struct Look {
     pub log: Observation<log::LogFacts>,
     /// What the log's new bytes say: rows and syndromes.
     pub digest: digest::DigestFacts,
+    /// The start of the run that trainguard made, where it did.
+    pub launched: Option<launched::LaunchFacts>,
     /// The run's process.
     pub process: Observation<process::ProcessFacts>,
     /// The file systems that the run and the guard write to.
@@ -76,6 +80,7 @@ impl Look {
         Self {
             log: Observation::Absent,
             digest,
+            launched: None,
             process: Observation::Absent,
             disks: Vec::new(),
             memory: Observation::Absent,

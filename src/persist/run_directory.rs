@@ -3,12 +3,17 @@
 //! - `run.json`, `"schema":"trainguard/run/1"`: the [`Record`] of the last start.
 //! - `exit.json`, `"schema":"trainguard/exit/1"`: the [`Exit`] of that start, written by its parent.
 //! - `journal.jsonl`: what was done to the run's process, intents before outcomes.
-//! - `alerts/ID.response`: an operator's answer to an alert that asked.
+//! - `alerts/ID.json`, `"schema":"trainguard/question/1"`: an alert that asks, and how it was answered.
+//! - `alerts/ID.response`: an operator's answer to it.
 //!
 //! All are 0600, opened without following links, and believed only where nobody else could have
 //! written them.
 
+pub mod questions;
+
+use crate::config::name_fault;
 use crate::error::{Error, Result};
+use crate::observe::launched::Ending;
 use crate::observe::process::Identity;
 use crate::persist::store::Store;
 use crate::persist::trust;
@@ -85,6 +90,15 @@ pub struct Exit {
 impl Exit {
     /// The schema that this version writes.
     pub const SCHEMA: &str = "trainguard/exit/1";
+
+    /// How it ended.
+    pub fn ending(&self) -> Ending {
+        match (self.code, self.signal) {
+            (Some(code), _) => Ending::Code(code),
+            (None, Some(signal)) => Ending::Signal(signal),
+            (None, None) => Ending::Unknown("the note of its end does not say how".to_owned()),
+        }
+    }
 }
 
 /// A run's directory.
@@ -107,6 +121,32 @@ impl RunDirectory {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(Error::io("look at", &store.path(run))(error)),
         }
+    }
+
+    /// Whether it is still there.
+    pub fn is_there(&self) -> bool {
+        self.path.is_dir()
+    }
+
+    /// Removes it where nothing is in it: what could not be started leaves no trace.
+    pub fn forget(&self) {
+        drop(std::fs::remove_dir(&self.path));
+    }
+
+    /// The names of the runs that were launched, in order.
+    pub fn recorded(store: &Store) -> Result<Vec<String>> {
+        let directory = store.path("");
+        let failed = |error| Error::io("list", &directory)(error);
+        let mut names = Vec::new();
+        for entry in std::fs::read_dir(&directory).map_err(failed)? {
+            let entry = entry.map_err(failed)?;
+            let Ok(name) = entry.file_name().into_string() else { continue };
+            if name_fault(&name).is_none() && entry.path().join(RECORD).symlink_metadata().is_ok() {
+                names.push(name);
+            }
+        }
+        names.sort();
+        Ok(names)
     }
 
     /// How the run was last started; `None` where it was not launched from here.
@@ -145,9 +185,7 @@ impl RunDirectory {
 
     /// Writes an operator's answer to an alert.
     pub fn respond(&self, alert: &str, choice: &str) -> Result<PathBuf> {
-        let directory = Path::new(self.path.file_name().unwrap_or_default()).join(ALERTS);
-        let directory = self.store.directory(&directory.to_string_lossy())?;
-        let path = directory.join(format!("{alert}.response"));
+        let path = self.alerts()?.join(format!("{alert}.response"));
         self.store.write(&path, format!("{choice}\n").as_bytes())?;
         Ok(path)
     }

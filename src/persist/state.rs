@@ -9,7 +9,9 @@
 use crate::clock::{Clock, Reading};
 use crate::consult;
 use crate::decide::Ledger;
+use crate::decide::orders::Orders;
 use crate::error::{Error, Result};
+use crate::judge::attendance::Attendance;
 use crate::judge::wards::WardMemory;
 use crate::judge::{Memory, Phase};
 use crate::observe::log::LogMemory;
@@ -51,6 +53,9 @@ pub struct State {
     /// Where the run stands.
     #[serde(default)]
     pub phase: Phase,
+    /// Who stays with the run for its first steps.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub watch: Option<Attendance>,
     /// Where the logs were left.
     #[serde(default)]
     pub logs: LogMemory,
@@ -66,6 +71,9 @@ pub struct State {
     /// Open findings.
     #[serde(default)]
     pub ledger: Ledger,
+    /// What was ordered to be done about findings.
+    #[serde(default, skip_serializing_if = "Orders::is_idle")]
+    pub orders: Orders,
     /// Probes that hang.
     #[serde(default)]
     pub stuck: Vec<Stuck>,
@@ -98,11 +106,13 @@ impl State {
             last: None,
             interval_s: None,
             phase: Phase::default(),
+            watch: None,
             logs: LogMemory::default(),
             memory: Memory::default(),
             ward: WardMemory::default(),
             consult: consult::Memory::default(),
             ledger: Ledger::default(),
+            orders: Orders::default(),
             stuck: Vec::new(),
             patrols: 0,
             replaces_damage: false,
@@ -148,6 +158,15 @@ impl State {
         let damage =
             format!("{} {damage}; it is set aside as {}, {instead}", path.display(), aside.display());
         Ok(Loaded { state, damage: Some(damage) })
+    }
+
+    /// A run's state for somebody who changes nothing and holds no lock; `None` where there is none
+    /// that is whole.
+    pub fn peek(store: &Store, run: &str) -> Result<Option<Self>> {
+        Ok(match read(&store.path(&file_name(run)))? {
+            Some(Parsed::Whole(state)) => Some(*state),
+            Some(Parsed::Damaged(_)) | None => None,
+        })
     }
 
     /// Whether anything is known of a run.

@@ -30,6 +30,7 @@ mod observed;
 mod own;
 mod packages;
 mod python;
+mod repeats;
 mod scout;
 mod search;
 mod severity;
@@ -46,6 +47,7 @@ pub use completion::completes;
 pub use explanation::{Explanation, explanation, explanations};
 pub use observed::{OBSERVED, Observed};
 pub(crate) use own::Miss;
+pub use repeats::repeats;
 pub use scout::{candidates, is_quiet};
 pub use story::{family, precedence};
 

@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 /// Longest wait for cron: to the next full minute, and once more on a machine that is busy.
-const PATIENCE: Duration = Duration::from_secs(130);
+pub const PATIENCE: Duration = Duration::from_secs(130);
 
 const EXAMPLE: &str = include_str!("../../crontab.example");
 
@@ -45,7 +45,7 @@ fn crontab(home: &str, more: &str) -> (String, usize) {
     (format!("{text}* * * * * {more}\n"), active)
 }
 
-fn start_cron(scene: &Scene) -> Process {
+pub fn start_cron(scene: &Scene) -> Process {
     assert!(
         rustix::process::geteuid().is_root() && Path::new("/usr/sbin/cron").exists(),
         "this test needs root and Debian's cron: run `sh tests/run.sh`, which sets the machine up"

@@ -7,22 +7,22 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-const FIRST: &str = "GPU-aaaaaaaa-0000-0000-0000-000000000000";
-const SECOND: &str = "GPU-bbbbbbbb-0000-0000-0000-000000000000";
-const NVML: &str = "nvml";
-const SMI: &str = "nvidia-smi";
+pub const FIRST: &str = "GPU-aaaaaaaa-0000-0000-0000-000000000000";
+pub const SECOND: &str = "GPU-bbbbbbbb-0000-0000-0000-000000000000";
+pub const NVML: &str = "nvml";
+pub const SMI: &str = "nvidia-smi";
 
 /// A machine with two GPUs, of which the second is in some scene.
-struct Machine {
-    scene: Scene,
+pub struct Machine {
+    pub scene: Scene,
     /// What stands in the config besides the log.
     run: String,
-    gpu: String,
+    pub gpu: String,
 }
 
 impl Machine {
     /// Its readings come from `source`; both are there to be found.
-    fn new(source: &str) -> Self {
+    pub fn new(source: &str) -> Self {
         let scene = Scene::new();
         scene.write("train.log", healthy(0, 20));
         std::fs::create_dir(scene.path("bin")).unwrap();
@@ -47,11 +47,16 @@ impl Machine {
         let config = format!("gpu: {{{}}}\nruns:\n- {{name: demo, log: train.log{}}}\n", self.gpu, self.run);
         self.scene.write("trainguard.yaml", config);
         let mut command = self.scene.command(&[&["patrol"], arguments].concat());
+        self.equip(&mut command);
+        command.env("FAKE_NVML", scene).envs(environment.iter().copied());
+        command
+    }
+
+    /// Gives a command the library and `nvidia-smi`.
+    pub fn equip(&self, command: &mut Command) {
         let path = format!("{}:/usr/bin:/bin", self.scene.path("bin").display());
         command.env("PATH", path).env("LD_LIBRARY_PATH", self.scene.path("lib"));
-        command.env("FAKE_NVML", scene).env("FAKE_NVML_LOG", self.scene.path("calls"));
-        command.envs(environment.iter().copied());
-        command
+        command.env("FAKE_NVML_LOG", self.scene.path("calls"));
     }
 
     fn patrol(&self, scene: &str, environment: Environment<'_>) -> Value {
@@ -65,7 +70,7 @@ impl Machine {
     }
 
     /// What the library or `nvidia-smi` noted.
-    fn calls(&self) -> Vec<String> {
+    pub fn calls(&self) -> Vec<String> {
         let text = std::fs::read_to_string(self.scene.path("calls")).unwrap_or_default();
         text.lines().map(str::to_owned).collect()
     }
@@ -240,10 +245,10 @@ fn a_divided_card_passes_its_names_through() {
     assert_eq!(report["runs"][0]["gpus_by"], "named in the config");
 }
 
-type Environment<'a> = &'a [(&'a str, &'a str)];
+pub type Environment<'a> = &'a [(&'a str, &'a str)];
 
 /// A training and its environment.
-fn training(environment: Environment<'_>) -> Process {
+pub fn training(environment: Environment<'_>) -> Process {
     let mut sleep = Command::new("sleep");
     Process(sleep.arg("600").envs(environment.iter().copied()).stdin(Stdio::null()).spawn().unwrap())
 }

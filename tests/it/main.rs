@@ -3,12 +3,18 @@
 #![allow(clippy::format_push_string, clippy::format_collect, reason = "short texts")]
 #![allow(unreachable_pub, reason = "one binary of many modules")]
 
+mod act;
+mod agents;
+mod alertmanager;
 mod bad_config;
 mod bad_input;
 mod beats;
 mod checkpoints;
+mod ci;
 mod crash;
 mod cron;
+mod daemons;
+mod deliver;
 mod disks;
 mod downloads;
 mod environment;
@@ -17,9 +23,11 @@ mod failures;
 mod fixtures;
 mod frameworks;
 mod gpu;
+mod heartbeat;
 mod histories;
 mod history;
 mod judge;
+mod launch;
 mod lifecycle;
 mod metrics;
 mod misbehave;
@@ -28,6 +36,8 @@ mod nagios;
 mod numbers;
 mod own_syndromes;
 mod panes;
+mod preflight;
+mod prometheus;
 mod races;
 mod readme;
 mod records;
@@ -40,3 +50,4 @@ mod state_files;
 mod stuck;
 mod surroundings;
 mod told;
+mod watch;

@@ -202,6 +202,7 @@ impl<'a> Patrols<'a> {
         self.look.log = Observation::Known(facts);
         let open = self.state.ledger.subjects();
         let context = Context {
+            attended: None,
             config: self.config,
             run: self.run,
             look: &self.look,

@@ -3,14 +3,17 @@
 //! All runs are looked at first. A run about which there is something to tell holds the judge off:
 //! whoever waits for an alert does not wait for a model. The next round asks.
 
+use super::attending::Glimpse;
 use super::look::Looked;
 use super::{Outcome, Round, verdict};
 use crate::clock::Reading;
+use crate::commands::delivery::DELIVERY_MAX;
 use crate::commands::settle;
 use crate::config::{Judge, Run};
 use crate::consult::{self, Brief, Reply, program};
 use crate::error::chain;
 use crate::finding::{Opinion, Subject};
+use crate::judge::attendance::Attendance;
 use crate::judge::{self, Context};
 use crate::persist::lock::Lock;
 use crate::persist::state::State;
@@ -19,9 +22,8 @@ use std::time::Duration;
 
 /// Judges that are asked side by side, and in one round: the other runs have their turn at the next.
 const AT_ONCE: usize = 4;
-/// Share of `--timeout` that is left to keeping, printing and delivery, and its most: the contract's.
+/// Share of `--timeout` that is left to keeping, printing and delivery.
 const DELIVERY: f64 = 0.2;
-const DELIVERY_MAX: Duration = Duration::from_secs(10);
 
 /// What a round saw of a run.
 struct Sight<'a> {
@@ -29,6 +31,7 @@ struct Sight<'a> {
     looked: Looked,
     before: Option<Reading>,
     open: Vec<Subject>,
+    attended: Option<Attendance>,
 }
 
 impl<'a> Sight<'a> {
@@ -41,6 +44,7 @@ impl<'a> Sight<'a> {
             previous: self.before.as_ref(),
             last_look: round.last,
             open: &self.open,
+            attended: self.attended.as_ref(),
         }
     }
 }
@@ -74,10 +78,13 @@ impl<'a> Stage<'a> {
         lock: Option<Lock>,
     ) -> Self {
         let before = state.last.clone();
-        let sight = Sight { run, looked, before, open: state.ledger.subjects() };
+        let attended = round.attendance(&mut state);
+        let sight = Sight { run, looked, before, open: state.ledger.subjects(), attended };
         let context = sight.context(round);
         let opinions = judge::judge(&context, &mut state.memory);
-        let brief = round.keep.and_then(|_| consult::question(&context, &mut state, &opinions));
+        // Looks that are seconds apart are none that a model is asked about.
+        let asks = round.keep.is_some() && context.attended.is_none();
+        let brief = asks.then(|| consult::question(&context, &mut state, &opinions)).flatten();
         let checked = Checked { sight, state, opinions, brief, reply: Reply::Unasked, _lock: lock };
         match checked.brief {
             Some(_) => Self::Asks(Box::new(checked)),
@@ -106,9 +113,13 @@ impl Checked<'_> {
         let Self { sight, mut state, mut opinions, reply, _lock, .. } = self;
         let context = sight.context(round);
         opinions.extend(consult::hear(&context, &mut state, reply));
-        let decision = settle(&context, &mut state, opinions);
+        let mut decision = settle(&context, &mut state, opinions);
+        let glimpse = Glimpse::of(&context, &state.memory);
         let mut notes: Vec<String> = sight.looked.note.clone().into_iter().collect();
         notes.extend(round.keep_history(&context, &mut state, &decision));
+        let refused = round.order(&context, &mut state, &decision, &mut notes);
+        decision.alerts.extend(refused);
+        let ending = round.close(&context, &mut state, &decision);
         let report = verdict::report(&context, &state, &decision);
         let kept = round.keep.map(|keep| round.keep_all(keep, &state, &decision.alerts, sight.looked.mode));
         let trouble = kept.and_then(Result::err).map(|error| chain(&error));
@@ -117,6 +128,8 @@ impl Checked<'_> {
             alerts: decision.alerts,
             kept: trouble.is_none(),
             state: Some(Box::new(state)),
+            ending,
+            glimpse,
             troubles: trouble.into_iter().collect(),
             notes,
             mode: sight.looked.mode,

@@ -13,7 +13,7 @@ impl Round<'_> {
     /// Outbox before state: a kill in between repeats this round with the same alert ids.
     pub(super) fn keep_all(&self, keep: &Keep, state: &State, alerts: &[Alert], mode: u32) -> Result<()> {
         for alert in alerts {
-            keep.outbox.add(alert, route(self.config, alert.severity), mode)?;
+            keep.outbox.add(alert, route(self.config, alert), mode)?;
         }
         state.save(&keep.store)
     }

@@ -2,6 +2,7 @@
 
 use super::{Held, Round};
 use crate::cli::Common;
+use crate::commands::launched;
 use crate::config::{self, Config};
 use crate::error::chain;
 use crate::judge;
@@ -105,8 +106,16 @@ pub(super) fn look(
             Answer::Memory(observation) => look.memory = observation,
             Answer::Quota(observation) => quotas = observation,
             // One answer for all runs, taken above; and what is no run's.
-            Answer::Gpus(_) | Answer::Agent(_) | Answer::Download(_) | Answer::Environment(_) => {}
+            Answer::Gpus(_)
+            | Answer::Who(_)
+            | Answer::Agent(_)
+            | Answer::Download(_)
+            | Answer::Environment(_) => {}
         }
+    }
+    if let Some(record) = &held.record {
+        let known = held.state.memory.process.identity.as_ref();
+        launched::observe(&mut look, record, run, known, &round.config.state_dir);
     }
     look.disks = disk::merge(look.disks);
     quota::limit(&mut look.disks, quotas.known().map_or(&[], Vec::as_slice));

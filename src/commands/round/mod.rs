@@ -4,29 +4,40 @@
 //! forget them, then the health file; then the verdict is told; then what is configured is done; then
 //! channels are served, which may take long and changes nothing of the verdict.
 
+mod acting;
+mod attending;
 mod counsel;
+mod ending;
 mod keeping;
 mod look;
 mod verdict;
 mod wards;
 
+use super::delivery::{DELIVERY_MAX, Post};
+use super::launched;
 use crate::cli::Common;
 use crate::clock::Clock;
 use crate::config::{Config, ENVIRONMENT, Run};
 use crate::decide::Alert;
+use crate::deliver::alertmanager::{self, Desk, Seen};
 use crate::deliver::health::{self, Update};
-use crate::deliver::outbox::Outbox;
+use crate::deliver::outbox::{Delivery, Outbox};
 use crate::deliver::report::{Report, RunReport, SCHEMA, WardReport};
-use crate::deliver::{channels, text};
+use crate::deliver::{Site, prometheus, text};
 use crate::error::{Error, Result, chain};
 use crate::finding::Severity;
 use crate::judge::{self, Phase};
 use crate::observe::guard::{GuardFacts, Undelivered};
 use crate::observe::probe::{self, Answers, Question};
 use crate::persist::lock::Lock;
+use crate::persist::run_directory::Record;
 use crate::persist::state::{Loaded, State};
 use crate::persist::store::Store;
+use crate::redact::Redactor;
+pub(crate) use acting::Acting;
+pub(crate) use attending::{Doing, Glimpse, Watcher};
 use counsel::Stage;
+pub(crate) use ending::Ending;
 use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::ops::Range;
@@ -37,12 +48,14 @@ pub(crate) use wards::{Ward, WardOutcome, judge_environment, select};
 /// Where a round keeps what it must remember.
 pub(crate) struct Keep {
     pub(crate) store: Store,
-    outbox: Outbox,
+    pub(crate) outbox: Outbox,
 }
 
 /// A run whose lock this round holds.
 struct Held<'a> {
     run: &'a Run,
+    /// How it was launched, where it was.
+    record: Option<Record>,
     state: State,
     damage: Option<String>,
     /// Which of the probes' answers are this run's.
@@ -65,8 +78,11 @@ pub(crate) struct Outcome {
     /// Alerts and state are durable.
     pub(crate) kept: bool,
     /// The state as it was kept; none where the run could not be looked at.
-    #[allow(dead_code, reason = "actions and the watched phase rest on it")]
     pub(crate) state: Option<Box<State>>,
+    /// The attended phase ends with this look.
+    pub(crate) ending: Option<Ending>,
+    /// How it is doing, where somebody stays with it.
+    pub(crate) glimpse: Option<Glimpse>,
     /// What could not be kept, for people.
     troubles: Vec<String>,
     /// What the verdict says besides.
@@ -74,7 +90,7 @@ pub(crate) struct Outcome {
     /// Greatest mode of a file that quotes this run's log.
     mode: u32,
     /// Another invocation looks at it.
-    busy: bool,
+    pub(crate) busy: bool,
 }
 
 /// What a round has to tell.
@@ -109,10 +125,15 @@ pub(crate) trait Voice {
     fn terminal(&mut self) -> &mut dyn Write;
     /// Standard error is for what the tool itself could not do.
     fn complain(&mut self, troubles: &[String]) {
-        let mut stderr = io::stderr().lock();
-        for trouble in troubles {
-            drop(writeln!(stderr, "trainguard: {}", text::one_line(trouble)));
-        }
+        complain(troubles);
+    }
+}
+
+/// Says on standard error what the tool itself could not do.
+pub(crate) fn complain(troubles: &[String]) {
+    let mut stderr = io::stderr().lock();
+    for trouble in troubles {
+        drop(writeln!(stderr, "trainguard: {}", text::one_line(trouble)));
     }
 }
 
@@ -120,7 +141,6 @@ pub(crate) trait Voice {
 pub(crate) struct Verdict {
     /// The worst of all runs; `unknown` at least where something could not be kept or told.
     pub(crate) severity: Severity,
-    #[allow(dead_code, reason = "the watched phase rests on them")]
     pub(crate) outcomes: Vec<Outcome>,
 }
 
@@ -137,6 +157,10 @@ pub(crate) struct Round<'a> {
     pub(crate) whole: bool,
     /// The logs are complete: nothing will follow.
     pub(crate) last: bool,
+    /// How what is configured is done.
+    pub(crate) acting: Acting,
+    /// This invocation stays with the runs for their first steps.
+    pub(crate) watcher: Option<&'a Watcher>,
 }
 
 impl Round<'_> {
@@ -147,7 +171,11 @@ impl Round<'_> {
         let mut wards = wards::hold(self, lock_until);
         let answers = self.probe(&mut held, &mut wards);
         let owed = self.keep.map_or(Ok(Vec::new()), |keep| keep.outbox.undelivered());
-        let (owed, unread) = owed.map_or_else(|error| (Vec::new(), Some(chain(&error))), |owed| (owed, None));
+        let (mut owed, unread) =
+            owed.map_or_else(|error| (Vec::new(), Some(chain(&error))), |owed| (owed, None));
+        if let Some(keep) = self.keep {
+            owed.extend(alertmanager::undelivered(&keep.store, self.config));
+        }
         let mut left = held.len();
         let stages: Vec<_> = held
             .into_iter()
@@ -165,10 +193,14 @@ impl Round<'_> {
             outcomes.iter().flat_map(|outcome| outcome.troubles.clone()).collect();
         troubles.extend(wards.iter().filter_map(|ward| ward.trouble.clone()));
         troubles.extend(unread);
+        let mut notes = Vec::new();
         if let Some(keep) = self.keep {
-            troubles.extend(self.write_health(keep, &outcomes, &wards).err().map(|error| chain(&error)));
+            match self.write_health(keep, &outcomes, &wards) {
+                Ok(note) => notes.extend(note),
+                Err(error) => troubles.push(chain(&error)),
+            }
         }
-        let report = self.report(&outcomes, &wards);
+        let report = self.report(&outcomes, &wards, notes);
         let told = Told { report: &report, outcomes: &outcomes, wards: &wards, troubles: &troubles };
         let shown = voice.tell(&told).unwrap_or_else(|error| {
             troubles.push(format!("cannot print the verdict: {error}"));
@@ -178,18 +210,21 @@ impl Round<'_> {
         // What is configured to be done about a finding is done here: the alerts are durable, the
         // verdict is told, and the runs' locks are free.
         if let Some(keep) = self.keep {
+            voice.complain(&self.act(keep, &outcomes));
             // A channel's failure is the next round's finding, and no part of this verdict.
-            let refused = self.deliver(keep, voice.terminal(), shown);
+            let Delivery { troubles, dropped } = self.deliver(keep, voice.terminal(), shown, &outcomes);
             let told = self.common.quiet && report.tells(judge::guard::DELIVERY_FAILED);
-            voice.complain(if told { &[] } else { &refused });
+            voice.complain(if told { &[] } else { &troubles });
+            voice.complain(&dropped);
         }
         let worst = report.severity;
         let severity = if troubles.is_empty() { worst } else { worst.max(Severity::Unknown) };
         Verdict { severity, outcomes }
     }
 
-    fn report(&self, outcomes: &[Outcome], wards: &[WardOutcome]) -> Report {
+    fn report(&self, outcomes: &[Outcome], wards: &[WardOutcome], own: Vec<String>) -> Report {
         let mut notes = self.config.notes.clone();
+        notes.extend(own);
         notes.extend(outcomes.iter().flat_map(|outcome| outcome.notes.clone()));
         let runs: Vec<_> = outcomes.iter().map(|outcome| outcome.report.clone()).collect();
         let around = wards.iter().map(|ward| ward.report.severity);
@@ -207,14 +242,17 @@ impl Round<'_> {
     /// its lineage is part of the ids of alerts.
     fn hold<'a>(&self, run: &'a Run, lock_until: Instant) -> Result<Held<'a>> {
         let log = run.log.as_deref();
-        let held = |state, damage, lock| Held { run, state, damage, asked: 0..0, whats: Vec::new(), lock };
+        let record = launched::record_in(&self.config.state_dir, &run.name)?;
+        let held =
+            |state, damage, lock| Held { run, record, state, damage, asked: 0..0, whats: Vec::new(), lock };
         let Some(keep) = self.keep else {
             return Ok(held(State::new(&run.name, log, self.clock), None, None));
         };
         let wait = lock_until.saturating_duration_since(Instant::now());
         let lock = keep.store.lock_run(&run.name, wait)?;
         let known = State::exists(&keep.store, &run.name);
-        let Loaded { state, damage } = State::load(&keep.store, &run.name, log, self.clock)?;
+        let Loaded { mut state, damage } = State::load(&keep.store, &run.name, log, self.clock)?;
+        self.review(keep, &mut state)?;
         if !known {
             // On a full disk it looks all the same, and says at the end what could not be kept.
             drop(state.save(&keep.store).and_then(|()| keep.store.sync()));
@@ -262,8 +300,14 @@ impl Round<'_> {
     }
 
     /// The health file's sync makes the states beside it durable as well. A patrol that read nothing
-    /// and told nothing loses nothing in a power cut that brings back the files before it.
-    fn write_health(&self, keep: &Keep, outcomes: &[Outcome], wards: &[WardOutcome]) -> Result<()> {
+    /// and told nothing loses nothing in a power cut that brings back the files before it. Says what kept
+    /// it from writing the metrics beside it, on which nothing rests.
+    fn write_health(
+        &self,
+        keep: &Keep,
+        outcomes: &[Outcome],
+        wards: &[WardOutcome],
+    ) -> Result<Option<String>> {
         let news = |outcome: &Outcome| {
             let read = outcome.report.log.as_ref().is_some_and(|log| log.bytes_read > 0);
             read || !outcome.report.findings.is_empty() || outcome.report.since_last_s.is_none()
@@ -292,12 +336,40 @@ impl Round<'_> {
         if durable && !keep.store.holds(&self.config.health_file) {
             keep.store.sync()?;
         }
-        health::write(&keep.store, &self.config.health_file, update, self.clock.wall(), self.common.lock_wait)
+        let (now, wait) = (self.clock.wall(), self.common.lock_wait);
+        let written = health::write(&keep.store, &self.config.health_file, update, now, wait)?;
+        let Some(path) = &self.config.prometheus_textfile else { return Ok(None) };
+        let exposed = prometheus::write(&keep.store, path, &written.runs);
+        Ok(exposed.err().map(|error| format!("prometheus_textfile is as it was: {}", chain(&error))))
     }
 
-    fn deliver(&self, keep: &Keep, out: &mut dyn Write, shown: BTreeSet<String>) -> Vec<String> {
-        let mut channels = channels(&keep.store, out, shown);
-        keep.outbox.drain(&mut channels, self.clock.wall()).unwrap_or_else(|error| vec![chain(&error)])
+    fn deliver(
+        &self,
+        keep: &Keep,
+        out: &mut dyn Write,
+        shown: BTreeSet<String>,
+        outcomes: &[Outcome],
+    ) -> Delivery {
+        let time = self.common.timeout.saturating_sub(self.clock.elapsed()).min(DELIVERY_MAX);
+        let until = Instant::now() + time;
+        let post = Post { config: self.config, store: &keep.store, outbox: &keep.outbox };
+        let mut delivery = post.serve(out, shown, self.clock.wall(), until);
+        delivery.troubles.extend(self.tell_alertmanagers(keep, outcomes, until));
+        delivery
+    }
+
+    fn tell_alertmanagers(&self, keep: &Keep, outcomes: &[Outcome], until: Instant) -> Vec<String> {
+        let seen = outcomes.iter().filter_map(|outcome| {
+            let open = &outcome.state.as_ref()?.ledger.open;
+            Some(Seen { run: &outcome.report.name, open })
+        });
+        let seen: Vec<_> = seen.collect();
+        let redactor = Redactor::of_environment(std::env::vars_os());
+        let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+        let env = |name: &str| std::env::var_os(name);
+        let site = Site { env: &env, now: self.clock.wall(), host: &host, redactor: &redactor };
+        let desk = Desk { store: &keep.store, config: self.config, site, whole: self.whole };
+        desk.tell(&seen, until)
     }
 }
 
@@ -318,6 +390,8 @@ impl Outcome {
             alerts: Vec::new(),
             kept: true,
             state: None,
+            ending: None,
+            glimpse: None,
             troubles: Vec::new(),
             notes: Vec::new(),
             mode: 0o666,

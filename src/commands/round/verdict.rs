@@ -167,13 +167,19 @@ pub(super) fn health(report: &RunReport, now: DateTime<Utc>) -> Value {
             "best": report.best_loss.map(|best| best.value),
             "trend": report.loss_trend.map_or(Direction::Unknown, |trend| trend.direction),
         },
+        "throughput": report.metrics.get("throughput"),
         "checkpoint_age_s": report.checkpoint.as_ref().map(|checkpoint| checkpoint.age_s.round()),
+        "disks": report.disks.iter().map(disk).collect::<Vec<_>>(),
         "gpus": report.gpus.iter().map(card).collect::<Vec<_>>(),
         "monitor_note": report.monitor_note,
         "monitor_tags": report.monitor_tags,
         "monitoring": report.monitoring,
         "findings": findings,
     })
+}
+
+fn disk(disk: &DiskReport) -> Value {
+    json!({"path": disk.path, "free_bytes": disk.free_bytes, "total_bytes": disk.total_bytes})
 }
 
 fn card(gpu: &Gpu) -> Value {

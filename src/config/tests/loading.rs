@@ -2,6 +2,7 @@
 
 use super::*;
 use std::path::Path;
+use std::time::Duration;
 
 /// Everything that does not depend on where the config is.
 fn values(config: &Config) -> String {
@@ -14,7 +15,7 @@ fn values(config: &Config) -> String {
 fn the_two_shipped_files_are_the_defaults_and_load_without_a_word() {
     let nothing = loaded("");
     assert_eq!(nothing.training.phase1_steps, 1000);
-    assert_eq!(nothing.training.loss_nan_action, NanAction::Stop);
+    assert_eq!(nothing.training.loss_nan_action, Setting { value: NanAction::Stop, by_user: false });
     assert_eq!(nothing.training.gradient_norm_max, Setting { value: 100.0, by_user: false });
     assert_eq!((nothing.training.gpu_util_min, nothing.training.memory_usage_max), (0.5, 0.95));
     assert_eq!(nothing.patrol.interval, Duration::from_mins(30));
@@ -111,16 +112,9 @@ fn a_runs_profile_and_the_limit_of_its_loss_are_the_users_word() {
 #[test]
 fn what_a_later_version_does_is_accepted_and_named_once() {
     let config = loaded(
-        "orchestrator: {}\nheartbeat_url: http://x\ntraining: {gpu_util_min: 0.4, memory_usage_max: 0.95, loss_nan_action: alert}\npatrol: {gpu_temp_max: 80}\nchannels: {webhook: {enabled: true, url: u}}\nruns:\n- {name: a, log: l, gpus: [0], command: x}\n- {name: b, log: m, gpus: [1, GPU-5], process: {slurm_job: 12}}\n",
+        "orchestrator: {}\ntraining: {gpu_util_min: 0.4, phase1_steps: 5, memory_usage_max: 0.95, loss_nan_action: alert}\npatrol: {gpu_temp_max: 80}\nchannels: {orchestrator: {enabled: true}}\nruns:\n- {name: a, log: l, gpus: [0], command: x}\n- {name: b, log: m, gpus: [1, GPU-5], process: {slurm_job: 12}}\n",
     );
-    let expected = [
-        "orchestrator",
-        "heartbeat_url",
-        "training.loss_nan_action",
-        "training.gpu_util_min",
-        "channels.webhook",
-        "runs[].process.slurm_job",
-    ];
+    let expected = ["orchestrator", "channels.orchestrator", "runs[].process.slurm_job"];
     let mut expected: Vec<String> =
         expected.iter().map(|key| format!("{key} is not in effect in this version")).collect();
     let mut notes = config.notes;
@@ -202,4 +196,62 @@ fn gpus_are_named_by_number_or_uuid_and_their_source_is_a_choice() {
     );
     assert_eq!(config.patrol.gpu_temp_max.to_bits(), 80.0_f64.to_bits());
     assert_eq!(config.notes, [""; 0]);
+}
+
+#[test]
+fn channels_by_name_have_a_type_and_what_it_takes() {
+    let mut place = Place::with(&[(
+        "conf/c.yaml",
+        r#"channels:
+  webhook: {url: "${HOOK}", headers: {X-Team: "a ${WHO}"}, timeout: 2s}
+  ops: {type: webhook, url_file: ops.url, secret_file: ops.key, roll_up: false, body: {text: "{{title}}", n: [1, "${WHO}"]}}
+  off: {type: webhook, enabled: false, url: nonsense}
+  mail: {type: command, command: [./mail.sh, ada], timeout: 3}
+  syslog: {}
+  journal: {type: journald, socket: run/journal}
+severity_routing: {warning: [ops, off, mail], critical: [webhook, syslog, journal]}
+"#,
+    )]);
+    place.set("HOOK", "https://hooks.example/s3cret");
+    place.set("WHO", "b");
+    let config = place.load(&["conf/c.yaml"]).unwrap();
+    let kind =
+        |name: &str| config.channels.named.iter().find(|named| named.name == name).map(|named| &named.kind);
+    let Some(Kind::Webhook(webhook)) = kind("webhook") else { panic!() };
+    assert_eq!(webhook.headers, [("X-Team".to_owned(), Hidden("a b".to_owned()))]);
+    assert_eq!(
+        (webhook.timeout, webhook.roll_up, webhook.format),
+        (Duration::from_secs(2), true, Format::Auto)
+    );
+    let Some(Kind::Webhook(ops)) = kind("ops") else { panic!() };
+    assert_eq!(ops.address, Source::File(place.path("conf/ops.url")));
+    assert_eq!(ops.secret, Some(Source::File(place.path("conf/ops.key"))));
+    let filled = ops.body.as_ref().unwrap().fill(&|name| name.into());
+    assert_eq!(filled, serde_json::json!({"text": "title", "n": [1, "b"]}));
+    assert_eq!((ops.roll_up, ops.format), (false, Format::Generic));
+    assert!(kind("off").is_none());
+    let Some(Kind::Command(mail)) = kind("mail") else { panic!() };
+    assert_eq!(mail.command, [place.path("conf/mail.sh").display().to_string(), "ada".to_owned()]);
+    assert!(matches!(kind("syslog"), Some(Kind::Syslog(socket)) if socket.as_path() == "/dev/log"));
+    assert!(
+        matches!(kind("journal"), Some(Kind::Journald(socket)) if *socket == place.path("conf/run/journal"))
+    );
+    assert_eq!(config.routing[&Severity::Warning], ["ops", "off", "mail"]);
+    assert_eq!(config.notes, Vec::<String>::new());
+    assert!(!format!("{config:?}").contains("s3cret"), "no secret in what is printed for debugging");
+}
+
+#[test]
+fn the_contracts_webhook_is_off_and_one_with_an_address_is_on() {
+    for (webhook, on) in [
+        ("{enabled: false, url: \"\"}", false),
+        ("{url: \"\"}", false),
+        ("{}", false),
+        ("{url: 'https://h/x'}", true),
+        ("{enabled: false, url: 'https://h/x'}", false),
+        ("{url_file: hook.url}", true),
+    ] {
+        let config = loaded(&format!("channels: {{webhook: {webhook}}}\n"));
+        assert_eq!(config.channels.named.len(), usize::from(on), "{webhook}");
+    }
 }

@@ -49,6 +49,10 @@ const MISTAKES: &[&str] = &[
     "orchestrator: &a [*a]\n",
     "runs:\n  - &a {name: a, log: x}\n  - {<<: *a, name: b}\n",
     "runs:\n  - name: !env a\n    log: x\n",
+    "preflight: {default: ask}\n",
+    "preflight: {ignore: ['(']}\n",
+    "preflight: {memory_max: 85}\n",
+    "preflight: {poll: 0}\n",
     "judge: {}\n",
     "judge: {command: []}\n",
     "judge: {command: claude -p}\n",
@@ -87,9 +91,36 @@ const MISTAKES: &[&str] = &[
     "runs:\n  - name: a\n    log: b\n    checkpoints: {dir: ck, pattern: '**a'}\n",
     "channels:\n  terminal: {enabled: yes}\n",
     "channels:\n  slack: {enabled: true}\n",
+    "channels:\n  termnal: {enabled: true}\n",
+    "channels: {a/b: {type: syslog}}\n",
+    "channels: {ops: {type: webhok, url: 'https://h'}}\n",
+    "channels: {command: {type: webhook}}\n",
+    "channels: {webhook: {enabled: true}}\n",
+    "channels: {webhook: {url: 'ftp://h'}}\n",
+    "channels: {webhook: {url: 'https://h', url_file: f}}\n",
+    "channels: {webhook: {ulr: f}}\n",
+    "channels: {webhook: {url: 'https://h', format: slck}}\n",
+    "channels: {webhook: {url: 'https://h', format: slack, body: {a: b}}}\n",
+    "channels: {webhook: {url: 'https://h', body: text}}\n",
+    "channels: {webhook: {url: 'https://h', body: {a: '{{sevrity}}'}}}\n",
+    "channels: {webhook: {url: 'https://h', body: {a: '{{run'}}}\n",
+    "channels: {webhook: {url: 'https://h', headers: {'a b': c}}}\n",
+    "channels: {webhook: {url: 'https://h', headers: {Host: c}}}\n",
+    "channels: {webhook: {url: 'https://h', headers: {A: \"b\\nc\"}}}\n",
+    "channels: {webhook: {url: 'https://h', timeout: 1m}}\n",
+    "channels: {syslog: {url: 'https://h'}}\n",
+    "channels: {command: {}}\n",
+    "channels: {mail: {type: command, command: sendmail}}\n",
+    "channels: {mail: {type: syslog}}\nseverity_routing: {info: [mial]}\n",
+    "url_file: x\n",
     "channels:\n  file: {path: ''}\n",
     "channels:\n  file: {path: t.log}\nruns:\n  - {name: a, log: t.log}\n",
     "health_file: c.yaml\n",
+    "prometheus_textfile: metrics.txt\n",
+    "heartbeat_url: hc-ping.com/x\n",
+    "heartbeat_url: https://hc-ping.com/x\nheartbeat_url_file: x.url\n",
+    "channels:\n  am: {type: alertmanager, url: 'http://am:9093', format: slack}\n",
+    "prometheus_textfile: a.prom\nruns:\n  - {name: a, log: a.prom}\n",
     "severity_routing:\n  info: [flie]\n",
     "severity_routing:\n  info: file\n",
     "severity_routing:\n  ok: [file]\n",
@@ -138,6 +169,22 @@ fn every_message_shows_the_line_that_it_names_with_the_caret_under_the_column() 
         assert_eq!(shown[1].trim_end(), format!(" {line} | {plain}").trim_end(), "{said}");
         assert_eq!(shown[2].chars().count(), 5 + column, "{said}");
         assert!(shown[2].ends_with('^'), "{said}");
+    }
+}
+
+#[test]
+fn no_mistake_repeats_a_secret() {
+    for text in [
+        "channels: {webhook: {url: 'https://hooks.example/T0/s3cret', format: x}}\n",
+        "channels: {webhook: {url: 'ftp://hooks.example/T0/s3cret'}}\n",
+        "channels: {webhook: {url: s3cret}}\n",
+        "channels: {webhook: {url: 'https://h', secret: s3cret, secret_file: f}}\n",
+        "channels: {webhook: {url: 'https://h', headers: {Authorization: s3cret, Host: x}}}\n",
+        "channels: {webhook: {url: 'https://u:s3cret@h'}}\n",
+        "channels: {webhook: {url: 'https://h', headers: {X-Api-Token: s3cret}, timeout: x}}\n",
+    ] {
+        let said = mistake(text);
+        assert!(!said.contains("s3cret") && said.contains("***"), "{said}");
     }
 }
 

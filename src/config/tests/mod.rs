@@ -1,5 +1,6 @@
 //! Loading, as a user meets it: real files in a directory, the whole message read aloud.
 
+mod actions;
 mod bare_log;
 mod loading;
 mod mistakes;
@@ -83,6 +84,7 @@ impl Place {
             health_file: None,
             log: None,
             cwd: self.dir.path().to_owned(),
+            needs_no_config: false,
             env: &env,
         };
         change(&mut args);

@@ -117,11 +117,30 @@ fn a_config_that_others_can_write_is_read_and_not_trusted() {
     assert_eq!(
         config.notes,
         [format!(
-            "{path} is writable by everybody: chmod go-w '{path}' (it is read, but runs no command and sends no signal)"
+            "{path} is writable by everybody: chmod go-w '{path}' (it is read, but runs no command, sends no message and no signal)"
         )]
     );
     fs::set_permissions(place.path("d/a.yaml"), fs::Permissions::from_mode(0o644)).unwrap();
     fs::set_permissions(place.path("d"), fs::Permissions::from_mode(0o777)).unwrap();
     assert!(!place.load(&["d"]).unwrap().trusted, "anybody can add a file to the directory");
     assert!(place.load(&["d/a.yaml"]).unwrap().trusted, "the file alone was named");
+}
+
+#[test]
+fn a_bare_log_whose_health_file_is_its_own_does_not_overwrite_the_metrics_of_all() {
+    let place = Place::with(&[("c.yaml", "prometheus_textfile: m/t.prom\n"), ("train.log", "")]);
+    let load = |log: Option<&str>, health: Option<&str>| {
+        let config = place.load_with(|args| {
+            args.config = vec!["c.yaml".into()];
+            args.log = log.map(BareLog::new);
+            args.health_file = health.map(PathBuf::from);
+        });
+        let config = config.unwrap();
+        let told = config.notes.iter().any(|note| note.starts_with("prometheus_textfile is not written"));
+        (config.prometheus_textfile.map(|path| path.strip_prefix(place.dir.path()).unwrap().to_owned()), told)
+    };
+    let path = PathBuf::from("m/t.prom");
+    assert_eq!(load(None, None), (Some(path.clone()), false));
+    assert_eq!(load(Some("train.log"), None), (None, true));
+    assert_eq!(load(Some("train.log"), Some("h.yaml")), (Some(path), false));
 }

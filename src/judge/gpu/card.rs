@@ -10,11 +10,13 @@ use crate::observe::gpu::{Gpu, Holder, Throttle};
 const COOLED_C: f64 = 3.0;
 /// Looks in a row after which throttling is told; the driver reports single moments.
 const THROTTLED: u32 = 2;
+/// The same where looks are seconds apart: a clock that dips for a moment between two kernels is none.
+const THROTTLED_ATTENDED: u32 = 5;
 /// Share of its greatest clock under which a card at its power limit is throttled. At the limit
 /// itself every loaded card is.
 const CAPPED_CLOCK: f64 = 0.5;
 /// Bytes that a stranger must hold: a bare CUDA context takes about half of it, and monitors less.
-const STRANGER_BYTES: u64 = 1 << 30;
+pub(crate) const STRANGER_BYTES: u64 = 1 << 30;
 
 /// `gpu_hot`, `gpu_throttled`, `ecc_error` and `gpu_busy`.
 pub(super) fn check(context: &Context<'_>, gpu: &Gpu, uuid: &str, memory: &mut CardMemory) -> Vec<Opinion> {
@@ -32,15 +34,22 @@ pub(super) fn role(context: &Context<'_>, syndrome: &str) -> Role {
     if context.is_open(words::NAME, syndrome) { Role::Confirmation } else { Role::Root }
 }
 
-fn subject(syndrome: &str, uuid: &str) -> Subject {
+pub(super) fn subject(syndrome: &str, uuid: &str) -> Subject {
     Subject::new(NAME, syndrome).of(uuid)
 }
 
-fn well(syndrome: &str, uuid: &str, why: String) -> Opinion {
+pub(super) fn well(syndrome: &str, uuid: &str, why: String) -> Opinion {
     Opinion::Well(subject(syndrome, uuid), why)
 }
 
-fn claim(syndrome: &str, gpu: &Gpu, uuid: &str, severity: Severity, message: String, advice: &str) -> Claim {
+pub(super) fn claim(
+    syndrome: &str,
+    gpu: &Gpu,
+    uuid: &str,
+    severity: Severity,
+    message: String,
+    advice: &str,
+) -> Claim {
     let subject = subject(syndrome, uuid);
     let claim = Claim::new(subject, Scope::Surroundings, severity, message, advice).with("gpu", uuid);
     match gpu.index {
@@ -50,7 +59,7 @@ fn claim(syndrome: &str, gpu: &Gpu, uuid: &str, severity: Severity, message: Str
 }
 
 /// `GPU 3 (GPU-8f6d…)`.
-fn shown(gpu: &Gpu, uuid: &str) -> String {
+pub(super) fn shown(gpu: &Gpu, uuid: &str) -> String {
     gpu.index.map_or_else(|| uuid.to_owned(), |index| format!("GPU {index} ({uuid})"))
 }
 
@@ -95,7 +104,9 @@ fn throttled(context: &Context<'_>, gpu: &Gpu, uuid: &str, memory: &mut CardMemo
         return Some(well(THROTTLING, uuid, "its clocks are not held down".to_owned()));
     };
     memory.throttled = memory.throttled.saturating_add(1);
-    if memory.throttled < THROTTLED && !context.open.contains(&subject(THROTTLING, uuid)) {
+    let attended = context.attended.is_some();
+    let least = if attended { THROTTLED_ATTENDED } else { THROTTLED };
+    if memory.throttled < least && !context.open.contains(&subject(THROTTLING, uuid)) {
         return None;
     }
     let clock = gpu.clock_mhz.map_or_else(String::new, |clock| format!(", now at {clock} MHz"));
@@ -106,7 +117,8 @@ fn throttled(context: &Context<'_>, gpu: &Gpu, uuid: &str, memory: &mut CardMemo
     );
     let advice = "Compare the step time with earlier; check cooling, the power limit (nvidia-smi -q -d PERFORMANCE) and the node's power supply";
     let reasons = serde_json::to_value(reasons).unwrap_or_default();
-    Some(claim(THROTTLING, gpu, uuid, Severity::Info, message, advice).with("throttle", reasons).holds())
+    let severity = if attended { Severity::Warning } else { Severity::Info };
+    Some(claim(THROTTLING, gpu, uuid, severity, message, advice).with("throttle", reasons).holds())
 }
 
 fn ecc(context: &Context<'_>, gpu: &Gpu, uuid: &str, memory: &mut CardMemory) -> Option<Opinion> {

@@ -1,5 +1,6 @@
 //! Which of the machine's GPUs are a run's.
 
+use super::visible::{self, Miss, Order};
 use crate::config::GpuName;
 use crate::observe::gpu::Gpu;
 use crate::observe::process::{Life, Visible};
@@ -91,37 +92,29 @@ pub(super) fn lists(card: &Gpu, tree: &[i32]) -> bool {
     card.processes.iter().flatten().any(|holder| is_its(holder.pid))
 }
 
-fn find<'a>(cards: &'a [Gpu], name: &GpuName) -> Option<&'a Gpu> {
+pub(crate) fn find<'a>(cards: &'a [Gpu], name: &GpuName) -> Option<&'a Gpu> {
     match name {
         GpuName::Index(index) => cards.iter().find(|card| card.index == Some(*index)),
         GpuName::Uuid(uuid) => by_uuid(cards, uuid),
     }
 }
 
-/// The one card whose UUID, or that of one of its MIG instances, begins so.
+/// The one card of which a UUID, or that of one of its MIG instances, begins so.
 fn by_uuid<'a>(cards: &'a [Gpu], prefix: &str) -> Option<&'a Gpu> {
-    let begins = |uuid: &String| uuid.starts_with(prefix);
-    let mut found = cards.iter().filter(|card| card.uuid.iter().chain(&card.mig).any(begins));
-    found.next().filter(|_| found.next().is_none())
+    match unique(visible::by_uuid(cards, prefix).into_iter().map(|place| place.card)).as_slice() {
+        [only] => Some(only),
+        _ => None,
+    }
 }
 
-/// `CUDA_VISIBLE_DEVICES` as CUDA reads it: up to the first entry that names nothing.
 fn visible<'a>(cards: &'a [Gpu], visible: &Visible) -> Result<Vec<&'a Gpu>, Why> {
     let Some(list) = &visible.devices else { return Err(Why::NothingSaid) };
-    let mut by_bus: Vec<&Gpu> = cards.iter().collect();
-    by_bus.sort_by_key(|card| card.pci_bus.as_deref().map(str::to_ascii_lowercase));
-    let known = cards.len() == 1 || (visible.by_bus && cards.iter().all(|card| card.pci_bus.is_some()));
     let mut found = Vec::new();
-    for entry in list.split(',').map(str::trim) {
-        let card = match entry.parse::<usize>() {
-            Ok(place) if known => by_bus.get(place).copied(),
-            Ok(_) => return Err(Why::BySpeed),
-            Err(_) if entry.starts_with("GPU-") || entry.starts_with("MIG-") => by_uuid(cards, entry),
-            Err(_) => None,
-        };
-        match card {
-            Some(card) => found.push(card),
-            None => break,
+    for (_, place) in visible::entries(list, cards, &Order::of(cards, visible.by_bus)) {
+        match place {
+            Ok(place) => found.push(place.card),
+            Err(Miss::BySpeed) => return Err(Why::BySpeed),
+            Err(Miss::End | Miss::Absent | Miss::Ambiguous(_)) => break,
         }
     }
     // An empty list and -1 mean 'none': the run computes on no GPU.

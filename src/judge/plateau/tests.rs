@@ -167,3 +167,15 @@ fn a_complete_run_has_no_plateau() {
     scene.completed().patrol();
     assert!(scene.is_well(SYNDROME));
 }
+
+#[test]
+fn looks_that_are_seconds_apart_count_no_flat_patrols() {
+    let mut scene = Scene::new();
+    scene.attend(100_000);
+    for look in 0..5 {
+        scene.losses(1000 * look..1000 * (look + 1), |step| 2.0 + 0.001 * noise(step)).patrol();
+        assert_eq!(scene.severity(SYNDROME), None);
+    }
+    scene.unattended().losses(5000..6000, |step| 2.0 + 0.001 * noise(step)).patrol();
+    assert_eq!(scene.severity(SYNDROME), None, "the first patrol counts the first flat one");
+}

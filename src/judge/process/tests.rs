@@ -1,7 +1,9 @@
 use super::*;
+use crate::finding::Role;
 use crate::finding::Severity::{Critical, Unknown};
 use crate::judge::scene::Scene;
 use crate::observe::digest::Hits;
+use crate::observe::launched::Ending;
 
 fn killed() -> Scene {
     let mut scene = Scene::new();
@@ -94,6 +96,76 @@ fn a_death_that_the_log_explains_only_confirms_it() {
     scene.open.push(Subject::new("words", "cuda_oom"));
     scene.patrol();
     assert_eq!(scene.claim(DEAD).unwrap().role, Role::Confirmation);
+}
+
+#[test]
+fn an_exit_code_of_0_is_completion_and_any_other_is_told() {
+    for (ending, phase, says) in [
+        (Ending::Code(0), "finished", None),
+        (
+            Ending::Code(1),
+            "failed",
+            Some("process 10 (python train.py) exited with code 1 after 30 s at step 9: no failure"),
+        ),
+        (
+            Ending::Signal(9),
+            "failed",
+            Some("was killed by SIGKILL after 30 s at step 9: often the out-of-memory killer"),
+        ),
+        (
+            Ending::Unknown("nobody waited".to_owned()),
+            "failed",
+            Some("its exit status is unknown (nobody waited)"),
+        ),
+    ] {
+        let mut scene = Scene::new();
+        scene.rows(1..10).launched(10, Some(ending));
+        for _ in 0..2 {
+            scene.patrol();
+            let told = scene.claim(DEAD).map(|claim| claim.message.clone());
+            assert_eq!(told.is_some(), says.is_some(), "{told:?}");
+            assert!(says.is_none_or(|says| told.as_ref().unwrap().contains(says)), "{told:?}");
+            assert_eq!((scene.phase(), scene.claim(UNKNOWN).is_some()), (phase, false));
+        }
+    }
+}
+
+#[test]
+fn a_start_is_judged_by_its_own_end_and_not_by_an_earlier_ones() {
+    let mut scene = Scene::new();
+    scene.rows(1..10).launched(10, Some(Ending::Code(0))).patrol();
+    assert_eq!(scene.phase(), "finished");
+    scene.launched(20, None).patrol();
+    assert_eq!((scene.phase(), scene.severity(DEAD)), ("patrol", None));
+    scene.launched(30, Some(Ending::Code(1))).patrol();
+    assert_eq!((scene.phase(), scene.severity(DEAD)), ("failed", Some(Critical)));
+    scene.launched(40, Some(Ending::Code(2))).patrol();
+    let wells = scene
+        .opinions
+        .iter()
+        .filter(|opinion| matches!(opinion, Opinion::Well(subject, _) if subject.syndrome == DEAD));
+    assert_eq!(wells.count(), 1, "the earlier death is over");
+    assert!(scene.claim(DEAD).unwrap().message.contains("process 40 (python train.py) exited with code 2"));
+}
+
+#[test]
+fn a_run_that_fails_after_it_was_complete_is_a_warning_unless_it_was_asked_to_end() {
+    for (ending, severity) in [
+        (Ending::Code(0), None),
+        (Ending::Code(1), Some(Severity::Warning)),
+        (Ending::Signal(11), Some(Severity::Warning)),
+        (Ending::Code(143), None),
+        (Ending::Signal(15), None),
+        (Ending::Unknown(String::new()), None),
+    ] {
+        let mut scene = Scene::new();
+        scene.rows(1..10).launched(10, None).patrol();
+        scene.completed().launched(10, Some(ending.clone())).patrol();
+        assert_eq!((scene.phase(), scene.severity(DEAD)), ("finished", severity), "{ending:?}");
+        let now = scene.now();
+        scene.memory.end_by_operator(now);
+        assert_eq!(scene.patrol().claims().len(), 0);
+    }
 }
 
 #[test]
@@ -207,4 +279,35 @@ fn nobody_asks_for_the_process_of_a_run_that_is_complete() {
         scene.patrol();
         assert!(scene.is_well(UNKNOWN) && scene.claims().is_empty(), "{:?}", scene.claims());
     }
+}
+
+#[test]
+fn a_wait_in_the_kernel_is_stuck_after_two_minutes_while_somebody_stays() {
+    let mut scene = Scene::new();
+    scene.attend(1000).process(10).rows(1..100);
+    scene.life().state = 'D';
+    let mut told = None;
+    for look in 0..60 {
+        scene.patrol().later(-297);
+        if told.is_none() && scene.severity(STUCK).is_some() {
+            told = Some(look * 3);
+        }
+    }
+    assert_eq!(told, Some(120), "seconds");
+}
+
+#[test]
+fn what_a_process_does_is_told_from_looks_that_are_apart() {
+    let doing = |cpu_s: f64, io_bytes: u64| {
+        let mut scene = Scene::new();
+        scene.process(10).patrol().later(-288);
+        scene.works(cpu_s).life().io_bytes = Some(1_000_000 + io_bytes);
+        scene.attend(1000).patrol().memory.process.doing
+    };
+    assert_eq!(doing(11.0, 0), Some(Doing::Computing));
+    assert_eq!(doing(0.1, 50_000_000), Some(Doing::Reading));
+    assert_eq!(doing(0.0, 0), Some(Doing::Waiting));
+    let mut scene = Scene::new();
+    scene.process(10).patrol().later(-297);
+    assert_eq!(scene.attend(1000).patrol().memory.process.doing, None);
 }

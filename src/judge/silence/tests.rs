@@ -190,3 +190,21 @@ fn a_stopped_process_is_said_to_be_stopped() {
     scene.later(100).patrol();
     assert!(scene.claim(HANG).unwrap().message.contains("kill -CONT 10"), "{:?}", scene.claims());
 }
+
+#[test]
+fn a_start_that_takes_its_time_is_no_alarm_while_somebody_stays_and_something_moves() {
+    let start = |cpu_s: f64| {
+        let mut scene = Scene::new();
+        scene.attend(1000).process(10).patrol();
+        for _ in 0..10 {
+            scene.works(cpu_s).patrol();
+        }
+        (scene.severity(SILENT), scene.severity(HANG))
+    };
+    assert_eq!(start(100.0), (None, None), "50 min of compilation");
+    assert_eq!(start(0.0), (None, Some(Critical)), "50 min of nothing");
+    let mut alone = Scene::new();
+    alone.process(10).patrol();
+    alone.works(1000.0).later(40 * MINUTE).patrol();
+    assert_eq!(alone.severity(SILENT), Some(Warning), "a patrol says so");
+}

@@ -10,7 +10,7 @@ mod extent;
 pub mod gradient;
 mod json;
 pub mod losses;
-mod noise;
+pub(crate) mod noise;
 pub mod nonfinite;
 pub mod pace;
 pub mod policy;

@@ -49,7 +49,7 @@ impl Measure {
 }
 
 /// The middle one; of an even number the mean of two. Zero of nothing.
-pub(super) fn median(values: &mut [f64]) -> f64 {
+pub(crate) fn median(values: &mut [f64]) -> f64 {
     if values.is_empty() {
         return 0.0;
     }

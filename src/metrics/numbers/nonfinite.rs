@@ -92,6 +92,9 @@ pub struct Streak {
     pub rows: u64,
     /// Finite rows since the last bad one.
     pub finite_since: u64,
+    /// Bad rows that follow each other, up to the last one.
+    #[serde(default)]
+    pub in_a_row: u64,
 }
 
 impl Streak {
@@ -173,11 +176,13 @@ impl NonFinite {
                 }
                 streak.last = spot;
                 streak.rows += 1;
+                streak.in_a_row = if streak.finite_since == 0 { streak.in_a_row + 1 } else { 1 };
                 streak.finite_since = 0;
             }
             _ => {
+                let first = spot.clone();
                 self.streak =
-                    Some(Streak { first: spot.clone(), last: spot, which, bad, rows: 1, finite_since: 0 });
+                    Some(Streak { first, last: spot, which, bad, rows: 1, finite_since: 0, in_a_row: 1 });
             }
         }
     }

@@ -175,6 +175,11 @@ impl Returns {
         }
     }
 
+    /// Smoothed levels of the reward over the run so far, oldest first, with where each began.
+    pub fn levels(&self) -> &[(Place, f64)] {
+        &self.levels
+    }
+
     /// How often the policy succeeds of late, 0–1.
     pub(super) fn success_now(&self) -> Option<f64> {
         self.success.now()

@@ -95,6 +95,23 @@ pub struct Gpu {
     pub processes: Option<Vec<Holder>>,
     /// UUIDs of its MIG instances, as they are.
     pub mig: Vec<String>,
+    /// The same instances with what each tells of itself, as far as the source tells them apart.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub instances: Vec<Instance>,
+}
+
+/// A MIG instance: a part of a card with memory of its own. It tells no utilisation.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Instance {
+    /// `MIG-…`.
+    pub uuid: String,
+    /// Memory in use, bytes.
+    pub memory_used_bytes: Option<u64>,
+    /// Memory in all, bytes.
+    pub memory_total_bytes: Option<u64>,
+    /// Who computes on it.
+    pub processes: Option<Vec<Holder>>,
 }
 
 /// What holds clocks down.
@@ -153,8 +170,9 @@ pub fn read(source: &Source, patience: Duration) -> Observation<GpuFacts> {
     if let Observation::Known(facts) = &mut facts
         && facts.taken.is_none()
     {
-        for holder in facts.cards.iter_mut().filter_map(|card| card.processes.as_mut()).flatten() {
-            holder.look_up();
+        for card in &mut facts.cards {
+            let instances = card.instances.iter_mut().filter_map(|instance| instance.processes.as_mut());
+            card.processes.as_mut().into_iter().chain(instances).flatten().for_each(Holder::look_up);
         }
     }
     facts

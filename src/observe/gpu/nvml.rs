@@ -1,6 +1,6 @@
 //! NVML: `libnvidia-ml.so.1` comes with the driver and is loaded when it is asked for.
 
-use super::{CARDS, DriverFault, Gpu, GpuFacts, Holder, Throttle};
+use super::{CARDS, DriverFault, Gpu, GpuFacts, Holder, Instance, Throttle};
 use crate::observe::Observation;
 use nvml_wrapper::bitmasks::device::ThrottleReasons;
 use nvml_wrapper::enum_wrappers::device::{
@@ -8,6 +8,7 @@ use nvml_wrapper::enum_wrappers::device::{
 };
 use nvml_wrapper::enums::device::{SampleValue, UsedGpuMemory};
 use nvml_wrapper::error::NvmlError;
+use nvml_wrapper::struct_wrappers::device::ProcessInfo;
 use nvml_wrapper::structs::device::FieldId;
 use nvml_wrapper::sys_exports::field_id::{NVML_FI_DEV_REMAPPED_FAILURE, NVML_FI_DEV_REMAPPED_PENDING};
 use nvml_wrapper::{Device, Nvml};
@@ -80,18 +81,11 @@ fn fields(device: &Device<'_>, unknown: Gpu) -> Gpu {
         retired_pending: ask!(device.are_pages_pending_retired()),
         remap_pending: ask!(flag(device, NVML_FI_DEV_REMAPPED_PENDING)),
         remap_failed: ask!(flag(device, NVML_FI_DEV_REMAPPED_FAILURE)),
-        processes: ask!(device.running_compute_processes()).map(|list| {
-            let memory = |used| match used {
-                UsedGpuMemory::Used(bytes) => Some(bytes),
-                UsedGpuMemory::Unavailable => None,
-            };
-            list.into_iter()
-                .map(|process| Holder::new(process.pid, memory(process.used_gpu_memory)))
-                .collect()
-        }),
-        mig: mig(device),
+        processes: ask!(device.running_compute_processes()).map(holders),
+        instances: instances(device),
         ..unknown
     };
+    gpu.mig = gpu.instances.iter().map(|instance| instance.uuid.clone()).collect();
     gpu.lost = lost;
     gpu
 }
@@ -125,9 +119,27 @@ fn flag(device: &Device<'_>, field: u32) -> Result<bool, NvmlError> {
     })
 }
 
-/// The UUIDs of its MIG instances; none where MIG is off.
-fn mig(device: &Device<'_>) -> Vec<String> {
+fn holders(list: Vec<ProcessInfo>) -> Vec<Holder> {
+    let memory = |used| match used {
+        UsedGpuMemory::Used(bytes) => Some(bytes),
+        UsedGpuMemory::Unavailable => None,
+    };
+    list.into_iter().map(|process| Holder::new(process.pid, memory(process.used_gpu_memory))).collect()
+}
+
+/// Its MIG instances; none where MIG is off.
+fn instances(device: &Device<'_>) -> Vec<Instance> {
     let on = device.mig_mode().is_ok_and(|mode| mode.current == 1);
     let most = if on { device.mig_device_count().unwrap_or(0).min(CARDS) } else { 0 };
-    (0..most).filter_map(|index| device.mig_device_by_index(index).ok()?.uuid().ok()).collect()
+    let instance = |index| {
+        let instance = device.mig_device_by_index(index).ok()?;
+        let memory = instance.memory_info().ok();
+        Some(Instance {
+            uuid: instance.uuid().ok()?,
+            memory_used_bytes: memory.as_ref().map(|memory| memory.used),
+            memory_total_bytes: memory.as_ref().map(|memory| memory.total),
+            processes: instance.running_compute_processes().ok().map(holders),
+        })
+    };
+    (0..most).filter_map(instance).collect()
 }

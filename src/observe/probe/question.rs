@@ -9,7 +9,7 @@ use crate::observe::download::{self, DownloadAnswer, DownloadQuestion};
 use crate::observe::environment::{self, EnvironmentAnswer, EnvironmentQuestion};
 use crate::observe::gpu::{self, GpuFacts};
 use crate::observe::memory::{self, MemoryFacts};
-use crate::observe::process::{self, Found, Identity, ProcessFacts};
+use crate::observe::process::{self, Found, Identity, ProcessFacts, Who};
 use crate::observe::quota::{self, QuotaFacts};
 use serde::{Deserialize, Serialize};
 use std::ffi::OsString;
@@ -30,12 +30,14 @@ pub enum Question {
     Pid(i32, Option<Identity>),
     PidFile(OsString, Option<Identity>),
     Match(String, Option<Identity>),
+    Launched(Identity),
     Quota,
     Gpus { source: GpuSource, patience: Duration },
     Memory(Option<Box<Question>>, Option<Identity>),
     Agent(String, AgentQuestion),
     Download(String, DownloadQuestion),
     Environment(EnvironmentQuestion),
+    Who(Vec<u32>),
 }
 
 /// An answer. A question without one is answered by `Failed` in its kind.
@@ -61,6 +63,8 @@ pub enum Answer {
     Download(Observation<DownloadAnswer>),
     /// The environment.
     Environment(Observation<EnvironmentAnswer>),
+    /// Who these processes are.
+    Who(Observation<Vec<Who>>),
 }
 
 impl Question {
@@ -90,6 +94,7 @@ impl Question {
             ProcessSpec::Pid(pid) => Self::Pid(*pid, known),
             ProcessSpec::PidFile(path) => Self::PidFile(path.into(), known),
             ProcessSpec::Match(regex) => Self::Match(regex.clone(), known),
+            ProcessSpec::Launched(process) => Self::Launched(process.clone()),
         }
     }
 
@@ -109,6 +114,11 @@ impl Question {
         Self::Memory(spec.map(|spec| Box::new(Self::process(spec, known))), known.cloned())
     }
 
+    /// Who these processes are.
+    pub fn who(pids: Vec<u32>) -> Self {
+        Self::Who(pids)
+    }
+
     /// What is asked, for people and as the key of what is stuck.
     pub fn what(&self) -> String {
         let shown = |path: &OsString| path.to_string_lossy().into_owned();
@@ -118,7 +128,7 @@ impl Question {
             Self::Checkpoints { dir, log, .. } => {
                 format!("checkpoints {}", dir.as_ref().or(log.as_ref()).map(shown).unwrap_or_default())
             }
-            Self::Pid(pid, _) => format!("process {pid}"),
+            Self::Pid(pid, _) | Self::Launched(Identity { pid, .. }) => format!("process {pid}"),
             Self::PidFile(path, _) => format!("process of {}", shown(path)),
             Self::Match(regex, _) => format!("process matching /{regex}/"),
             Self::Quota => "quota".to_owned(),
@@ -130,6 +140,10 @@ impl Question {
             Self::Download(name, DownloadQuestion::Look { .. }) => format!("download {name}"),
             Self::Download(name, DownloadQuestion::Sums { .. }) => format!("checksums of {name}"),
             Self::Memory(None, _) => "memory".to_owned(),
+            Self::Who(pids) => {
+                let pids: Vec<String> = pids.iter().map(u32::to_string).collect();
+                format!("processes {}", pids.join(", "))
+            }
             Self::Memory(Some(process), _) => format!("memory of {}", process.what()),
         }
     }
@@ -141,7 +155,7 @@ impl Question {
             Self::Log(_) => Answer::Log(Observation::Failed { why }),
             Self::Disk(..) => Answer::Disk(Observation::Failed { why }),
             Self::Checkpoints { .. } => Answer::Checkpoints(Observation::Failed { why }),
-            Self::Pid(..) | Self::PidFile(..) | Self::Match(..) => {
+            Self::Pid(..) | Self::PidFile(..) | Self::Match(..) | Self::Launched(_) => {
                 Answer::Process(Observation::Failed { why })
             }
             Self::Quota => Answer::Quota(Observation::Failed { why }),
@@ -150,6 +164,7 @@ impl Question {
             Self::Agent(..) => Answer::Agent(Observation::Failed { why }),
             Self::Download(..) => Answer::Download(Observation::Failed { why }),
             Self::Environment(..) => Answer::Environment(Observation::Failed { why }),
+            Self::Who(_) => Answer::Who(Observation::Failed { why }),
         }
     }
 
@@ -182,8 +197,10 @@ impl Question {
             Self::Agent(_, question) => Answer::Agent(agents::read(question)),
             Self::Download(_, question) => Answer::Download(download::read(question)),
             Self::Environment(question) => Answer::Environment(environment::read(question)),
+            Self::Launched(process) => Answer::Process(process::read(&ProcessSpec::Launched(process), None)),
             Self::Quota => Answer::Quota(quota::read()),
             Self::Gpus { source, patience } => Answer::Gpus(gpu::read(&source, patience)),
+            Self::Who(pids) => Answer::Who(Observation::Known(process::who(&pids))),
             Self::Memory(process, known) => {
                 let lives = |known: &Identity| process::start_ticks(known.pid) == Some(known.start_ticks);
                 let known = known.filter(lives).map(|known| known.pid);

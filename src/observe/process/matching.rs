@@ -136,7 +136,7 @@ impl Table {
         roots
     }
 
-    fn ancestors(&self, pid: i32) -> impl Iterator<Item = i32> + '_ {
+    pub(super) fn ancestors(&self, pid: i32) -> impl Iterator<Item = i32> + '_ {
         let parent = |pid: &i32| self.0.get(pid).map(|process| process.parent).filter(|parent| *parent > 0);
         // A table that changed while it was read may hold a ring.
         std::iter::successors(parent(&pid), move |pid| parent(pid)).take(self.0.len())

@@ -1,9 +1,12 @@
 //! The run's process: who it is, whether it lives, and whether it does anything.
 
+pub mod kin;
 #[cfg(target_os = "linux")]
 mod matching;
 #[cfg(target_os = "linux")]
 mod proc;
+#[cfg(target_os = "linux")]
+mod who;
 
 use super::Observation;
 use crate::config::ProcessSpec;
@@ -89,6 +92,19 @@ pub struct Visible {
     pub by_bus: bool,
 }
 
+/// A process, as far as it can be seen.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Who {
+    /// Its pid.
+    pub pid: u32,
+    /// Its owner's name, or number where no name is known.
+    pub user: Option<String>,
+    /// Its command line, at most 300 characters; its name in brackets where it has none.
+    pub command: Option<String>,
+    /// When it started.
+    pub started: Option<DateTime<Utc>>,
+}
+
 impl ProcessFacts {
     /// Whether the run's process has ended, as far as anybody can tell. Several unrelated ones say
     /// nothing.
@@ -116,11 +132,13 @@ pub fn read(spec: &ProcessSpec, known: Option<&Identity>) -> Observation<Process
         ProcessSpec::Pid(pid) => format!("pid {pid}"),
         ProcessSpec::PidFile(path) => format!("pid file {}", path.display()),
         ProcessSpec::Match(regex) => format!("match /{regex}/"),
+        ProcessSpec::Launched(process) => format!("launched as pid {}", process.pid),
     };
     let found = match spec {
         ProcessSpec::Pid(pid) => by_pid(*pid, known),
         ProcessSpec::PidFile(path) => by_pid_file(path, known),
         ProcessSpec::Match(regex) => by_match(regex, known),
+        ProcessSpec::Launched(process) => by_identity(process),
     };
     match found {
         Ok(found) => Observation::Known(ProcessFacts { how, found }),
@@ -135,12 +153,26 @@ pub fn read(_spec: &ProcessSpec, _known: Option<&Identity>) -> Observation<Proce
 }
 
 #[cfg(target_os = "linux")]
-pub use proc::{boot_id, start_ticks};
+pub use proc::{boot_id, identity, start_ticks};
+#[cfg(target_os = "linux")]
+pub use who::{own_line, who};
 
 /// Nothing is known of this boot on a platform without /proc.
 #[cfg(not(target_os = "linux"))]
 pub fn boot_id() -> String {
     String::new()
+}
+
+/// Nothing is known of processes on a platform without /proc.
+#[cfg(not(target_os = "linux"))]
+pub fn who(_pids: &[u32]) -> Vec<Who> {
+    Vec::new()
+}
+
+/// Nothing is known of the processes above this one on a platform without /proc.
+#[cfg(not(target_os = "linux"))]
+pub fn own_line() -> Vec<i32> {
+    vec![std::process::id() as i32]
 }
 
 /// Start time of a living process; never known on a platform without /proc.
@@ -168,6 +200,12 @@ pub fn command_line(pid: i32) -> Option<String> {
     Some(text.trim_end().to_owned()).filter(|text| !text.is_empty())
 }
 
+/// Who a process is; never known on a platform without /proc.
+#[cfg(not(target_os = "linux"))]
+pub fn identity(_pid: i32) -> Option<Identity> {
+    None
+}
+
 #[cfg(target_os = "linux")]
 mod search {
     use super::{Found, Identity, matching, proc};
@@ -178,6 +216,10 @@ mod search {
     /// A pid file is written just after its process starts. Both times are whole clock ticks of
     /// different clocks, the boot time whole seconds: this much later is still before.
     const PID_FILE_SLACK: Duration = Duration::from_secs(2);
+
+    /// Two clock ticks and a pause between two readings: what differs where a process writes its own
+    /// number at once.
+    const REUSED_SLACK: Duration = Duration::from_millis(50);
 
     /// A pid and a newline; what is longer is no pid file.
     const PID_FILE_BYTES: u64 = 64;
@@ -196,6 +238,22 @@ mod search {
         }
     }
 
+    pub(super) fn by_identity(process: &Identity) -> Result<Found, String> {
+        let pid = process.pid;
+        let gone = |why| Ok(Found::Gone { pid: Some(pid), why });
+        if process.boot_id != proc::boot_id() {
+            return gone(format!("the machine was started anew since process {pid} was launched"));
+        }
+        match proc::Stat::read(pid)? {
+            None => gone(format!("no process {pid}")),
+            Some(stat) if stat.identity() != *process => {
+                let name = stat.name();
+                gone(format!("pid {pid} now is {name}, another process than the one that was launched"))
+            }
+            Some(stat) => proc::life(&stat, &proc::descendants(pid)).map(Found::Process),
+        }
+    }
+
     pub(super) fn by_pid_file(path: &Path, known: Option<&Identity>) -> Result<Found, String> {
         let gone = |pid, why| Ok(Found::Gone { pid, why });
         let (pid, written) = match read_pid_file(path) {
@@ -209,8 +267,12 @@ mod search {
             return gone(Some(pid), format!("no process {pid}"));
         };
         let believed = known.is_some_and(|known| *known == stat.identity());
+        // The number of the process that was seen before is another's now: it is the run's only where
+        // the file was written for it, and no slack makes a stranger the run.
+        let reused = known.is_some_and(|known| known.pid == pid) && !believed;
+        let stranger = reused && proc::started_precisely(&stat) > written + REUSED_SLACK;
         let started = proc::started(&stat)?;
-        if !believed && started > written + PID_FILE_SLACK {
+        if stranger || (!believed && started > written + PID_FILE_SLACK) {
             let why = format!(
                 "pid {pid} of {} now is {}, which started later than the file was written",
                 path.display(),
@@ -275,7 +337,7 @@ mod search {
     }
 }
 #[cfg(target_os = "linux")]
-use search::{by_match, by_pid, by_pid_file};
+use search::{by_identity, by_match, by_pid, by_pid_file};
 
 #[cfg(test)]
 #[cfg(target_os = "linux")]

@@ -27,9 +27,11 @@ pub(super) struct Stat {
     pub(super) pid: i32,
     pub(super) comm: String,
     pub(super) state: char,
+    pub(super) parent: i32,
+    pub(super) group: i32,
     /// User and system time, own and of children that were waited for, ticks.
     cpu_ticks: u64,
-    start_ticks: u64,
+    pub(super) start_ticks: u64,
     resident_pages: u64,
     threads: i64,
 }
@@ -74,6 +76,8 @@ impl Stat {
             pid,
             comm,
             state: fields.first()?.chars().next()?,
+            parent: i32::try_from(number(4)?).ok()?,
+            group: i32::try_from(number(5)?).ok()?,
             cpu_ticks,
             start_ticks: u64::try_from(number(22)?).ok()?,
             resident_pages: u64::try_from(number(24)?).unwrap_or(0),
@@ -116,6 +120,11 @@ pub fn start_ticks(pid: i32) -> Option<u64> {
     Stat::read(pid).ok()?.filter(|stat| !matches!(stat.state, 'Z' | 'X' | 'x')).map(|stat| stat.start_ticks)
 }
 
+/// Who a process is, in whatever state: one that has ended and was not reaped keeps its number.
+pub fn identity(pid: i32) -> Option<Identity> {
+    Some(Stat::read(pid).ok()??.identity())
+}
+
 /// When a process started, by the wall clock of now.
 pub(super) fn started(stat: &Stat) -> Result<SystemTime, String> {
     let text =
@@ -125,6 +134,19 @@ pub(super) fn started(stat: &Stat) -> Result<SystemTime, String> {
     let per_second = rustix::param::clock_ticks_per_second().max(1);
     let since_boot = Duration::from_secs_f64(stat.start_ticks as f64 / per_second as f64);
     Ok(UNIX_EPOCH + Duration::from_secs(boot) + since_boot)
+}
+
+/// The same to a clock tick: `/proc/stat` tells the boot in whole seconds, the two clocks to the
+/// nanosecond. They are read one after the other, and a wall clock that was set since then moves both.
+pub(super) fn started_precisely(stat: &Stat) -> SystemTime {
+    let read = |id| {
+        let time = rustix::time::clock_gettime(id);
+        Duration::new(time.tv_sec.try_into().unwrap_or(0), time.tv_nsec.try_into().unwrap_or(0))
+    };
+    let up = read(rustix::time::ClockId::Boottime);
+    let boot = read(rustix::time::ClockId::Realtime).saturating_sub(up);
+    let per_second = rustix::param::clock_ticks_per_second().max(1);
+    UNIX_EPOCH + boot + Duration::from_secs_f64(stat.start_ticks as f64 / per_second as f64)
 }
 
 /// The descendants of a process, from `/proc/PID/task/*/children`; where the kernel does not keep
@@ -213,7 +235,7 @@ fn visible(pid: i32) -> Visible {
 }
 
 /// The command line; `None` where there is none (a zombie, a kernel thread).
-fn command(pid: i32) -> Option<String> {
+pub(super) fn command(pid: i32) -> Option<String> {
     let mut bytes = Vec::new();
     let file = fs::File::open(format!("/proc/{pid}/cmdline")).ok()?;
     file.take(4 * COMMAND as u64).read_to_end(&mut bytes).ok()?;

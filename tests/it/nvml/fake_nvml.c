@@ -1,5 +1,7 @@
 /* The part of NVML's binary interface that a patrol uses, played: two cards, and the second one is in
  * the scene that FAKE_NVML names. Each call of nvmlInit_v2 is noted in the file FAKE_NVML_LOG.
+ * The file FAKE_NVML_STATE, where it is named, is read at each call: a line `scene NAME` stands for FAKE_NVML, and a
+ * line `CARD PERCENT MIB PID:MIB,PID:MIB` says how busy a card (0, 1; 2 is the MIG instance) is, and by whom.
  * -DOLD leaves out what libraries of some years ago lack, -DANCIENT even the call to begin with. */
 #include <dirent.h>
 #include <stdio.h>
@@ -30,9 +32,30 @@ static struct card cards[] = {
 };
 typedef struct card *device;
 
+struct reading { unsigned card, percent, mib; char pids[200]; };
+
+/* The state's line of a card. */
+static int reading(const struct card *card, struct reading *reading) {
+    const char *path = getenv("FAKE_NVML_STATE");
+    FILE *state = path ? fopen(path, "r") : NULL;
+    char line[300];
+    int found = 0;
+    while (state && !found && fgets(line, sizeof line, state)) {
+        reading->pids[0] = 0;
+        found = sscanf(line, "%u %u %u %199s", &reading->card, &reading->percent, &reading->mib, reading->pids) >= 3
+            && reading->card == card->index;
+    }
+    if (state) fclose(state);
+    return found;
+}
+
 static const char *scene(void) {
-    const char *name = getenv("FAKE_NVML");
-    return name ? name : "";
+    static char name[50];
+    const char *path = getenv("FAKE_NVML_STATE"), *usual = getenv("FAKE_NVML");
+    FILE *state = path ? fopen(path, "r") : NULL;
+    int found = state && fscanf(state, "scene %49s", name) == 1;
+    if (state) fclose(state);
+    return found ? name : usual ? usual : "";
 }
 static int plays(const char *name) { return strcmp(scene(), name) == 0; }
 static int plays_on(device card, const char *name) { return card->index == 1 && plays(name); }
@@ -101,8 +124,9 @@ int nvmlDeviceGetTemperatureThreshold(device card, int kind, unsigned *celsius) 
 }
 struct utilization { unsigned gpu, memory; };
 int nvmlDeviceGetUtilizationRates(device card, struct utilization *rates) {
+    struct reading now;
     ALIVE(card);
-    rates->gpu = 97;
+    rates->gpu = reading(card, &now) ? now.percent : 97;
     rates->memory = 40;
     return plays_on(card, "mig") ? NOT_SUPPORTED : SUCCESS;
 }
@@ -143,7 +167,8 @@ struct memory { unsigned version; unsigned long long total, reserved, free, used
 int nvmlDeviceGetMemoryInfo_v2(device card, struct memory *memory) {
     ALIVE(card);
     memory->total = 80ULL << 30;
-    memory->used = 60ULL << 30;
+    struct reading now;
+    memory->used = reading(card, &now) ? (unsigned long long)now.mib << 20 : 60ULL << 30;
     return SUCCESS;
 }
 struct process { unsigned pid; unsigned long long bytes; unsigned gpu_instance, compute_instance; };
@@ -151,10 +176,14 @@ struct process { unsigned pid; unsigned long long bytes; unsigned gpu_instance, 
 int nvmlDeviceGetComputeRunningProcesses_v3(device card, unsigned *count, struct process *list) {
     const char *pids = getenv("FAKE_NVML_PIDS");
     unsigned room = *count, found = 0;
+    struct reading now;
+    int told = reading(card, &now);
     ALIVE(card);
-    while (card->index == 1 && pids && *pids) {
+    if (told) pids = now.pids;
+    while ((told || card->index == 1) && pids && *pids) {
         unsigned pid = (unsigned)strtoul(pids, (char **)&pids, 10);
         struct process process = {pid, 2ULL << 30, ~0U, ~0U};
+        if (*pids == ':') process.bytes = strtoull(pids + 1, (char **)&pids, 10) << 20;
         if (list && found < room) list[found] = process;
         found++;
         if (*pids == ',') pids++;
@@ -185,7 +214,7 @@ int nvmlDeviceGetMigMode(device card, unsigned *current, unsigned *pending) {
     return SUCCESS;
 }
 int nvmlDeviceGetMaxMigDeviceCount(device card, unsigned *count) { (void)card; *count = 7; return SUCCESS; }
-static struct card instance = {0, "MIG-cccccccc-0000-0000-0000-000000000000", "", ""};
+static struct card instance = {2, "MIG-cccccccc-0000-0000-0000-000000000000", "", ""};
 int nvmlDeviceGetMigDeviceHandleByIndex(device card, unsigned index, device *out) {
     (void)card;
     *out = &instance;
