@@ -125,7 +125,7 @@ fn mistakes_in_the_environment_are_named_with_line_and_key() {
         ("packages: {torch: latest}", "`latest` is no version"),
         ("command: [git]", "did you mean `commands`?"),
         ("shm_min_gb: 0", "`shm_min_gb` cannot be 0"),
-        ("cuda: 12", "expected `true` or `false`"),
+        ("cuda: 12", "`environment.cuda` has the wrong type"),
     ] {
         let scene = scene(&format!("environment:\n  {environment}\n"));
         let answer = scene.run(&["patrol"]);
