@@ -233,6 +233,9 @@ pub struct Watch {
     /// Stay for so many steps of this start of the run, or rows where no steps are counted [default: training.phase1_steps, 1000]
     #[arg(long, value_name = "N")]
     pub phase1_steps: Option<u64>,
+    /// Say what the configured actions would do to the run, and do none of it
+    #[arg(long)]
+    pub dry_run: bool,
 }
 
 /// `trainguard launch`.

@@ -8,15 +8,51 @@ use regex::{Captures, Regex};
 use serde_json::Value;
 use std::borrow::Cow;
 use std::ffi::OsString;
-use std::sync::LazyLock;
+use std::sync::{LazyLock, OnceLock};
 
 /// What stands in a secret's place.
 pub const MARK: &str = "[redacted]";
 
 /// A shape, and what replaces it: what is captured is kept.
 struct Shape {
-    regex: Regex,
+    when: When,
+    pattern: String,
+    /// Most texts hold no secret, and making an expression takes longer than a patrol should.
+    regex: OnceLock<Option<Regex>>,
     kept: &'static str,
+}
+
+/// What a text must hold for a shape to stand in it.
+enum When {
+    /// One of these, in lower case.
+    Holds(&'static [&'static str]),
+    /// What this finds.
+    Finds(fn(&str) -> bool),
+}
+
+impl Shape {
+    fn may_stand_in(&self, text: &str, lower: &str) -> bool {
+        match self.when {
+            When::Holds(words) => words.iter().any(|word| lower.contains(word)),
+            When::Finds(finds) => finds(text),
+        }
+    }
+
+    fn regex(&self) -> Option<&Regex> {
+        self.regex.get_or_init(|| Regex::new(&self.pattern).ok()).as_ref()
+    }
+}
+
+/// A run of characters of base64 that is long enough to be looked at.
+fn has_long_run(text: &str) -> bool {
+    let letter = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/');
+    text.as_bytes().split(|byte| !letter(byte)).any(|run| run.len() >= 60)
+}
+
+/// Eight digits and a colon.
+fn has_bot_id(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    memchr::memchr_iter(b':', bytes).any(|at| at >= 8 && bytes[at - 8..at].iter().all(u8::is_ascii_digit))
 }
 
 /// A key's value: quoted, with escaped quotes (JSON within JSON), or up to the next blank or separator.
@@ -28,43 +64,43 @@ const IS: &str = r#"(?:\\*["'])?\s*[=:]\s*"#;
 static SHAPES: LazyLock<Vec<Shape>> = LazyLock::new(|| {
     let shapes = [
         // A block whose beginning or end was cut off is one too.
-        (r"(?s)-----BEGIN [A-Z0-9 ]*PRIVATE KEY( BLOCK)?-----.*?(?:-----END [A-Z0-9 ]*PRIVATE KEY( BLOCK)?-----|\z)".to_owned(), MARK),
-        (r"(?s)\A.*-----END [A-Z0-9 ]*PRIVATE KEY( BLOCK)?-----".to_owned(), MARK),
+        (When::Holds(&["private key"]), r"(?s)-----BEGIN [A-Z0-9 ]*PRIVATE KEY( BLOCK)?-----.*?(?:-----END [A-Z0-9 ]*PRIVATE KEY( BLOCK)?-----|\z)".to_owned(), MARK),
+        (When::Holds(&["private key"]), r"(?s)\A.*-----END [A-Z0-9 ]*PRIVATE KEY( BLOCK)?-----".to_owned(), MARK),
         // A line of nothing but base64 is the middle of one, or of nothing that anybody reads.
-        (r"(?m)^[ \t]*[A-Za-z0-9+/]{60,}={0,2}[ \t]*$".to_owned(), MARK),
+        (When::Finds(has_long_run), r"(?m)^[ \t]*[A-Za-z0-9+/]{60,}={0,2}[ \t]*$".to_owned(), MARK),
         // scheme://user:password@host, and scheme://token@host.
-        (r"(?i)\b([a-z][a-z0-9+.-]{1,20}://)[^\s/@]{1,512}@".to_owned(), "${1}[redacted]@"),
+        (When::Holds(&["://"]), r"(?i)\b([a-z][a-z0-9+.-]{1,20}://)[^\s/@]{1,512}@".to_owned(), "${1}[redacted]@"),
         // The scheme of an Authorization header, with or without the header.
-        (r"(?i)\b((?:proxy-)?authorization\W{1,4})(?:(basic|bearer|digest|token|apikey)\s+)?[^\s,;]+[^\n]*".to_owned(), "${1}${2} [redacted]"),
-        (r"(?i)\b(bearer\s+)[a-z0-9._~+/=-]{8,}".to_owned(), "${1}[redacted]"),
+        (When::Holds(&["authorization"]), r"(?i)\b((?:proxy-)?authorization\W{1,4})(?:(basic|bearer|digest|token|apikey)\s+)?[^\s,;]+[^\n]*".to_owned(), "${1}${2} [redacted]"),
+        (When::Holds(&["bearer"]), r"(?i)\b(bearer\s+)[a-z0-9._~+/=-]{8,}".to_owned(), "${1}[redacted]"),
         // JSON web tokens.
-        (r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*)?".to_owned(), MARK),
+        (When::Holds(&["eyj"]), r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*)?".to_owned(), MARK),
         // Hugging Face, GitHub, OpenAI and Anthropic and their like, Slack, AWS, Google, W&B, GitLab, PyPI.
-        (r"\b(?:hf|api_org)_[A-Za-z0-9]{10,}".to_owned(), MARK),
-        (r"\b(?:gh[pousr]_[A-Za-z0-9]{10,}|github_pat_[A-Za-z0-9_]{10,})".to_owned(), MARK),
-        (r"\bsk-[A-Za-z0-9_-]{16,}".to_owned(), MARK),
-        (r"\bxox[a-z]-[A-Za-z0-9-]{8,}|\bxapp-[A-Za-z0-9-]{8,}".to_owned(), MARK),
-        (r"https://hooks\.slack\.com/[^\s]+".to_owned(), MARK),
-        (r"\b(?:AKIA|ASIA)[A-Z0-9]{12,}".to_owned(), MARK),
-        (r"\bAIza[A-Za-z0-9_-]{30,}".to_owned(), MARK),
-        (r"\b(?:glpat-|pypi-|nvapi-|gsk_|r8_|wandb_v1_)[A-Za-z0-9_-]{16,}".to_owned(), MARK),
+        (When::Holds(&["hf_", "api_org_"]), r"\b(?:hf|api_org)_[A-Za-z0-9]{10,}".to_owned(), MARK),
+        (When::Holds(&["ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_"]), r"\b(?:gh[pousr]_[A-Za-z0-9]{10,}|github_pat_[A-Za-z0-9_]{10,})".to_owned(), MARK),
+        (When::Holds(&["sk-"]), r"\bsk-[A-Za-z0-9_-]{16,}".to_owned(), MARK),
+        (When::Holds(&["xox", "xapp-"]), r"\bxox[a-z]-[A-Za-z0-9-]{8,}|\bxapp-[A-Za-z0-9-]{8,}".to_owned(), MARK),
+        (When::Holds(&["hooks.slack.com"]), r"https://hooks\.slack\.com/[^\s]+".to_owned(), MARK),
+        (When::Holds(&["akia", "asia"]), r"\b(?:AKIA|ASIA)[A-Z0-9]{12,}".to_owned(), MARK),
+        (When::Holds(&["aiza"]), r"\bAIza[A-Za-z0-9_-]{30,}".to_owned(), MARK),
+        (When::Holds(&["glpat-", "pypi-", "nvapi-", "gsk_", "r8_", "wandb_v1_"]), r"\b(?:glpat-|pypi-|nvapi-|gsk_|r8_|wandb_v1_)[A-Za-z0-9_-]{16,}".to_owned(), MARK),
         // Forty hexadecimal digits are a commit as well: only beside the words of a key.
-        (r"(?i)((?:wandb|api[_-]?key)[^\n]{0,80}?[^0-9a-z])[0-9a-f]{40}\b".to_owned(), "${1}[redacted]"),
+        (When::Holds(&["wandb", "key"]), r"(?i)((?:wandb|api[_-]?key)[^\n]{0,80}?[^0-9a-z])[0-9a-f]{40}\b".to_owned(), "${1}[redacted]"),
         // NAME=value, "name": "value", --name value, for names that say what they hold.
-        (format!(r"(?i)([a-z0-9_.-]*(?:passw(?:or)?d|passphrase|secret(?:[_-]?key)?|api[_-]?key|access[_-]?key|private[_-]?key|auth[_-]?token|access[_-]?token|api[_-]?token|hf[_-]?token|gh[_-]?token|github[_-]?token|bot[_-]?token|credential)s?(?:_[a-z0-9_]*)?{IS}){VALUE}"), "${1}[redacted]"),
-        (format!(r"(?i)(--?(?:password|passwd|secret|api[_-]key|token|[a-z-]*-token)[ =]){VALUE}"), "${1}[redacted]"),
-        (format!(r"(\b[A-Z0-9_]*_TOKEN{IS}){VALUE}"), "${1}[redacted]"),
+        (When::Holds(&["passw", "passphrase", "secret", "key", "token", "credential"]), format!(r"(?i)([a-z0-9_.-]*(?:passw(?:or)?d|passphrase|secret(?:[_-]?key)?|api[_-]?key|access[_-]?key|private[_-]?key|auth[_-]?token|access[_-]?token|api[_-]?token|hf[_-]?token|gh[_-]?token|github[_-]?token|bot[_-]?token|credential)s?(?:_[a-z0-9_]*)?{IS}){VALUE}"), "${1}[redacted]"),
+        (When::Holds(&["passw", "passphrase", "secret", "key", "token", "credential"]), format!(r"(?i)(--?(?:password|passwd|secret|api[_-]key|token|[a-z-]*-token)[ =]){VALUE}"), "${1}[redacted]"),
+        (When::Holds(&["token"]), format!(r"(\b[A-Z0-9_]*_TOKEN{IS}){VALUE}"), "${1}[redacted]"),
         // Cookies, up to the end of the line: they are a list.
-        (r#"(?i)\b((?:set-)?cookie(?:\\*["'])?\s*[:=]\s*)[^\n]+"#.to_owned(), "${1}[redacted]"),
+        (When::Holds(&["cookie"]), r#"(?i)\b((?:set-)?cookie(?:\\*["'])?\s*[:=]\s*)[^\n]+"#.to_owned(), "${1}[redacted]"),
         // What signs or opens an address.
-        (r#"(?i)([?&;](?:amp;)?[a-z0-9_.-]*(?:signature|sig|token|key|keyid|secret|passw(?:or)?d|credential|auth|code|policy|session)=)[^&\s"'<>\\]+"#.to_owned(), "${1}[redacted]"),
+        (When::Holds(&["?", "&", ";"]), r#"(?i)([?&;](?:amp;)?[a-z0-9_.-]*(?:signature|sig|token|key|keyid|secret|passw(?:or)?d|credential|auth|code|policy|session)=)[^&\s"'<>\\]+"#.to_owned(), "${1}[redacted]"),
         // Addresses that are secrets themselves: Discord, Teams; and Telegram's tokens.
-        (r#"(?i)https://(?:[a-z]+\.)?discord(?:app)?\.com/api/webhooks/[^\s"'<>]+|https://[a-z0-9.-]+\.webhook\.office\.com/[^\s"'<>]+"#.to_owned(), MARK),
-        (r"\b(?:bot)?[0-9]{8,10}:[A-Za-z0-9_-]{35}\b".to_owned(), MARK),
+        (When::Holds(&["discord", "webhook.office.com"]), r#"(?i)https://(?:[a-z]+\.)?discord(?:app)?\.com/api/webhooks/[^\s"'<>]+|https://[a-z0-9.-]+\.webhook\.office\.com/[^\s"'<>]+"#.to_owned(), MARK),
+        (When::Finds(has_bot_id), r"\b(?:bot)?[0-9]{8,10}:[A-Za-z0-9_-]{35}\b".to_owned(), MARK),
     ];
     shapes
         .into_iter()
-        .filter_map(|(shape, kept)| Some(Shape { regex: Regex::new(&shape).ok()?, kept }))
+        .map(|(when, pattern, kept)| Shape { when, pattern, regex: OnceLock::new(), kept })
         .collect()
 });
 
@@ -117,12 +153,16 @@ const LONG: usize = 16;
 /// The text without what looks like a secret. Lines stay lines but where a secret spans several.
 pub fn redact(text: &str) -> Cow<'_, str> {
     let mut clean = Cow::Borrowed(text);
-    for Shape { regex, kept } in SHAPES.iter() {
-        if let Cow::Owned(replaced) = regex.replace_all(&clean, *kept) {
+    let lower = text.to_ascii_lowercase();
+    for shape in SHAPES.iter().filter(|shape| shape.may_stand_in(text, &lower)) {
+        if let Some(regex) = shape.regex()
+            && let Cow::Owned(replaced) = regex.replace_all(&clean, shape.kept)
+        {
             clean = Cow::Owned(replaced);
         }
     }
-    if let Some(named) = NAMED.as_ref()
+    if ["token", "key"].iter().any(|word| lower.contains(word))
+        && let Some(named) = NAMED.as_ref()
         && let Cow::Owned(replaced) = named.replace_all(&clean, by_name)
     {
         clean = Cow::Owned(replaced);
@@ -224,6 +264,7 @@ mod tests {
     #[test]
     fn every_shape_is_written_well() {
         assert_eq!(SHAPES.len(), 23);
+        assert!(SHAPES.iter().all(|shape| shape.regex().is_some()));
         assert!(NAMED.is_some());
     }
 

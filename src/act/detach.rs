@@ -15,6 +15,8 @@ const UNDER_SYSTEMD: &str = "INVOCATION_ID";
 /// What systemd-run may take: a word to a service manager that is busy.
 const SYSTEMD: Duration = Duration::from_secs(10);
 const TICK: Duration = Duration::from_millis(20);
+/// Variables that a unit is given of ours: to find programs, and their own configuration.
+const KEPT: [&str; 2] = ["PATH", "HOME"];
 /// What the child says once it is on its own.
 const READY: &[u8] = b"ready\n";
 
@@ -53,12 +55,12 @@ fn in_unit(arguments: &[OsString]) -> Result<(), String> {
     if !rustix::process::geteuid().is_root() {
         command.arg("--user");
     }
-    let path = std::env::var_os("PATH").map(|path| {
-        let mut setting = OsString::from("--setenv=PATH=");
-        setting.push(path);
-        setting
+    let settings = KEPT.iter().filter_map(|name| {
+        let mut setting = OsString::from(format!("--setenv={name}="));
+        setting.push(std::env::var_os(name)?);
+        Some(setting)
     });
-    command.args(["--collect", "--quiet", "--no-ask-password"]).args(path).arg("--");
+    command.args(["--collect", "--quiet", "--no-ask-password"]).args(settings).arg("--");
     command.arg(program()).args(arguments);
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
     let mut child = command.spawn().map_err(|error| format!("systemd-run cannot be started: {error}"))?;

@@ -25,8 +25,9 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::io::Read;
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -43,6 +44,8 @@ const STARTS: usize = 20;
 /// A start is a command line and a path; what is larger is none of ours.
 const SIZE_MAX: u64 = 1024 * 1024;
 const SCHEMA: &str = "trainguard/start/1";
+/// A shell's exit code for a command that a signal ended is this and the signal's number.
+const OF_A_SIGNAL: i32 = 128;
 
 /// What is to be started, and what came of it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -56,8 +59,8 @@ struct Start {
     process: Option<Identity>,
     /// Why nothing was.
     refused: Option<String>,
-    /// How a user's command ended: its exit code, or none where a signal ended it.
-    ended: Option<Option<i32>>,
+    /// How a user's command ended: its exit code, or that of a shell for the signal that ended it.
+    ended: Option<i32>,
 }
 
 impl Actor<'_> {
@@ -148,14 +151,11 @@ impl Actor<'_> {
                 let pid = process.pid;
                 let at = *since.get_or_insert_with(Instant::now);
                 match (&restart.command, start.ended) {
-                    (Some(_), Some(Some(0))) => {
+                    (Some(_), Some(0)) => {
                         return (true, format!("restarted: `{shown}` ended well{count}"));
                     }
                     (Some(_), Some(code)) => {
-                        let how = code.map_or_else(
-                            || "was ended by a signal".to_owned(),
-                            |code| format!("ended with code {code}"),
-                        );
+                        let how = format!("ended with code {code}");
                         return (false, format!("could not be restarted: `{shown}` {how}{count}"));
                     }
                     (None, _) if !lives(process) => {
@@ -327,15 +327,19 @@ fn own(store: &Store, starts: &Path, order: &str, program: &Program) -> std::res
     let mut command = Command::new(program.arguments.first().map_or("", String::as_str));
     command.args(program.arguments.iter().skip(1)).current_dir(&program.directory);
     command.stdin(Stdio::null()).stdout(out()).stderr(out());
-    std::os::unix::process::CommandExt::process_group(&mut command, 0);
+    command.process_group(0);
     let mut child = command
         .spawn()
         .map_err(|error| format!("`{}` cannot be started: {error}", program.arguments.join(" ")))?;
     let process = i32::try_from(child.id()).ok().and_then(process::identity);
     note(store, starts, order, |start| start.process = process);
     let ended = child.wait().map_err(|error| error.to_string())?;
-    note(store, starts, order, |start| start.ended = Some(ended.code()));
+    note(store, starts, order, |start| start.ended = Some(code(ended)));
     Ok(())
+}
+
+fn code(ended: ExitStatus) -> i32 {
+    ended.code().unwrap_or_else(|| OF_A_SIGNAL + ended.signal().unwrap_or_default())
 }
 
 /// Notes what came of a start. Where that fails the order's outcome says that nobody knows.

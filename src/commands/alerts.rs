@@ -147,7 +147,7 @@ fn standing(mark: &Mark, id: &str, underways: &[Underway]) -> String {
         return if mark.failures == 0 {
             "waits".to_owned()
         } else {
-            format!("failed {} times{why}", mark.failures)
+            format!("failed {}{why}", times(mark.failures))
         };
     };
     if !under.alerts.iter().any(|known| known == id) {
@@ -155,7 +155,11 @@ fn standing(mark: &Mark, id: &str, underways: &[Underway]) -> String {
     }
     let why = under.error.as_deref().map_or_else(String::new, |why| format!(": {}", one_line(why)));
     let next = under.next_try.map_or_else(String::new, |next| format!(", next try from {}", minute(next)));
-    format!("failed {} times{next}{why}", under.failures)
+    format!("failed {}{next}{why}", times(under.failures))
+}
+
+fn times(number: u32) -> String {
+    if number == 1 { "once".to_owned() } else { format!("{number} times") }
 }
 
 fn minute(time: DateTime<Utc>) -> String {

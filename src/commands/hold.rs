@@ -40,7 +40,7 @@ pub fn pause(args: &Hold, common: &Common, clock: &Clock, out: &mut dyn Write) -
         return word.say(out);
     }
     if word.is_held()? {
-        return word.print(out, &format!("{} is paused already: nothing was done", args.run));
+        return print(out, &format!("{} is paused already: nothing was done", args.run));
     }
     let deeds = word.actor().carry_out(&word.order)?;
     word.remember(&deeds, |state, held| {
@@ -58,12 +58,11 @@ pub fn resume(args: &Hold, common: &Common, clock: &Clock, out: &mut dyn Write) 
     let word = Word::find(args, "resume", Action::Pause(How::Freeze), common, clock)?;
     if !word.is_held()? {
         let pid = word.process.pid;
-        return word
-            .print(out, &format!("{} is not paused: process {pid} runs, and nothing was done", args.run));
+        return print(out, &format!("{} is not paused: process {pid} runs, and nothing was done", args.run));
     }
     if args.dry_run {
         let pid = word.process.pid;
-        return word.print(
+        return print(
             out,
             &format!("dry run: it would send SIGCONT to process {pid} and those that belong to it"),
         );
@@ -178,12 +177,12 @@ impl<'a> Word<'a> {
     }
 
     fn say(&self, out: &mut dyn Write) -> Result<Severity> {
-        self.print(out, &format!("dry run: it would {}", self.order.sentence()))
+        print(out, &format!("dry run: it would {}", self.order.sentence()))
     }
 
     fn conclude(&self, out: &mut dyn Write, deeds: &[Deed]) -> Result<Severity> {
         for deed in deeds.iter().filter(|deed| !deed.said.is_empty()) {
-            self.print(out, &format!("{}: {}", self.args.run, deed.said))?;
+            print(out, &format!("{}: {}", self.args.run, deed.said))?;
         }
         self.tell(deeds)?;
         let failed = deeds.iter().any(|deed| !deed.ok);
@@ -204,12 +203,12 @@ impl<'a> Word<'a> {
         }
         Ok(())
     }
+}
 
-    fn print(&self, out: &mut dyn Write, text: &str) -> Result<Severity> {
-        let written = writeln!(out, "{text}").and_then(|()| out.flush());
-        written.map_err(Error::io("write to", Path::new("standard output")))?;
-        Ok(Severity::Ok)
-    }
+fn print(out: &mut dyn Write, text: &str) -> Result<Severity> {
+    let written = writeln!(out, "{text}").and_then(|()| out.flush());
+    written.map_err(Error::io("write to", Path::new("standard output")))?;
+    Ok(Severity::Ok)
 }
 
 /// The run's process: as it was last seen, else as it was launched.

@@ -49,6 +49,11 @@ pub enum Action {
 }
 
 impl Action {
+    /// Whether something is done to the run's process, and not only said or run beside it.
+    pub fn is_of_the_process(&self) -> bool {
+        matches!(self, Self::Stop { .. } | Self::Pause(_) | Self::Restart(_))
+    }
+
     /// The word in config, journal and alerts.
     pub fn word(&self) -> &'static str {
         match self {

@@ -5,22 +5,21 @@
 //! gives the same one. It is kept in the state before it is carried out and stays there until its
 //! outcome was told.
 
-use super::alert::{self, Alert, Transition};
+mod order;
+
+pub use order::{Cause, NAME, Order, Refusal, told};
+
+use super::alert::{self, Transition};
 use super::ledger::{Ledger, Open};
 use crate::config::actions::{GRACE, Hold};
 use crate::config::{Action, Actions, NanAction};
-use crate::finding::{Finding, Role, Severity, Standing};
+use crate::finding::{Finding, Severity, Standing};
 use crate::judge::{self, Context, Memory, nan};
 use crate::observe::Observation;
 use crate::observe::process::{Found, Identity, Life};
 use crate::playbook;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
-
-/// The check that alerts about actions name.
-pub const NAME: &str = "act";
-const TAKEN: &str = "action_taken";
-const FAILED: &str = "action_failed";
 
 /// Orders that wait at most: one patrol gives one for the process and one for each program.
 const PENDING_MAX: usize = 16;
@@ -32,50 +31,6 @@ const DAY: TimeDelta = TimeDelta::days(1);
 /// and goes (a node's network, a server's restart) is gone by then or needs a person.
 const BACK_OFF: TimeDelta = TimeDelta::minutes(1);
 const BACK_OFF_FACTOR: i32 = 4;
-
-/// Something to be done.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Order {
-    /// The same for the same finding and action.
-    pub id: String,
-    /// The run.
-    pub run: String,
-    /// The alert that opened the finding.
-    pub alert: String,
-    /// When it was given.
-    pub given: DateTime<Utc>,
-    /// What is to be done.
-    pub action: Action,
-    /// The run's process, where it lives.
-    pub target: Option<Identity>,
-    /// Why.
-    pub cause: Cause,
-    /// Of a restart: which one within a day, and how many there may be.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub count: Option<(u32, u32)>,
-}
-
-/// The finding that led to an order.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Cause {
-    /// Its syndrome.
-    pub syndrome: String,
-    /// How bad it is.
-    pub severity: Severity,
-    /// Its sentence.
-    pub message: String,
-    /// The run's step then.
-    pub step: Option<f64>,
-    /// The finding as JSON, for programs.
-    pub finding: serde_json::Value,
-}
-
-impl Cause {
-    /// `nan_loss: loss is NaN since …`.
-    pub fn why(&self) -> String {
-        format!("{}: {}", self.syndrome, self.message)
-    }
-}
 
 /// The orders of a run between patrols. Bounded; part of a run's state.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -111,21 +66,6 @@ pub struct Facts<'a> {
     pub launch: Option<&'a Launch>,
 }
 
-/// Why something that is configured is not done.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Refusal {
-    /// As the order's would be.
-    pub id: String,
-    /// What is not done.
-    pub action: &'static str,
-    /// For what.
-    pub cause: Cause,
-    /// Why not.
-    pub why: String,
-    /// It was not refused before.
-    pub is_new: bool,
-}
-
 /// What was decided.
 #[derive(Debug, Default)]
 pub struct Given {
@@ -157,7 +97,7 @@ impl Orders {
             return given;
         }
         let place = standpoint(facts);
-        let mut process = self.pending.iter().any(|order| !matches!(order.action, Action::Command(_)));
+        let mut process = self.pending.iter().any(|order| order.action.is_of_the_process());
         let open = findings.iter().filter(|finding| {
             matches!(finding.state, Standing::New | Standing::Ongoing) && finding.acknowledged.is_none()
         });
@@ -179,7 +119,13 @@ impl Orders {
                     process |= !is_program;
                     given.orders.push(order);
                 }
-                Some(Err(refusal)) => given.refused.push(refusal),
+                // Several findings of one death are refused the same for the same reason: once.
+                Some(Err(refusal)) => {
+                    let same = |other: &Refusal| (other.action, &other.why) == (refusal.action, &refusal.why);
+                    if !given.refused.iter().any(same) {
+                        given.refused.push(refusal);
+                    }
+                }
                 None => {}
             }
         }
@@ -230,17 +176,11 @@ impl Orders {
             return None;
         }
         let target = match (action, place) {
-            (Action::Alert, _) => return None,
-            (Action::Command(_), Standpoint::Lives(identity, _)) => Some(identity.clone()),
-            (Action::Command(_), _) => None,
-            (_, Standpoint::Unknown(why)) => return refuse(why.clone()),
-            (Action::Stop { .. } | Action::Pause(_), Standpoint::Gone) => return None,
-            (Action::Stop { .. } | Action::Pause(_), Standpoint::Lives(identity, _)) => {
-                Some(identity.clone())
-            }
-            (Action::Restart(_), Standpoint::Lives(identity, _)) if earlier == 0 => Some(identity.clone()),
-            (Action::Restart(_), Standpoint::Lives(..)) => return None,
-            (Action::Restart(_), Standpoint::Gone) => None,
+            (_, Standpoint::Unknown(why)) if action.is_of_the_process() => return refuse(why.clone()),
+            (Action::Restart(_), Standpoint::Lives(..)) if earlier > 0 => return None,
+            (Action::Alert, _) | (Action::Stop { .. } | Action::Pause(_), Standpoint::Gone) => return None,
+            (_, Standpoint::Lives(identity, _)) => Some(identity.clone()),
+            (_, Standpoint::Gone | Standpoint::Unknown(_)) => None,
         };
         let mut count = None;
         if let Action::Restart(restart) = action {
@@ -362,10 +302,8 @@ fn opening(finding: &Finding, ledger: &Ledger, facts: &Facts<'_>) -> Option<Stri
 /// A failure among the findings that the next start repeats.
 fn hopeless(findings: &[Finding]) -> Option<(&str, &'static str)> {
     let open = findings.iter().filter(|finding| matches!(finding.state, Standing::New | Standing::Ongoing));
-    let critical = open.filter(|finding| finding.severity == Severity::Critical);
-    critical
-        .filter_map(|finding| Some((finding.syndrome.as_str(), playbook::repeats(&finding.syndrome)?)))
-        .next()
+    let mut critical = open.filter(|finding| finding.severity == Severity::Critical);
+    critical.find_map(|finding| Some((finding.syndrome.as_str(), playbook::repeats(&finding.syndrome)?)))
 }
 
 fn cause(finding: &Finding, facts: &Facts<'_>) -> Cause {
@@ -375,69 +313,6 @@ fn cause(finding: &Finding, facts: &Facts<'_>) -> Cause {
         message: finding.message.clone(),
         step: facts.memory.numbers.printed_step(),
         finding: serde_json::to_value(finding).unwrap_or_default(),
-    }
-}
-
-/// The alert about something that was done, or could not be.
-pub fn told(run: &str, now: DateTime<Utc>, id: &[&str], cause: &Cause, ok: bool, said: &str) -> Alert {
-    let syndrome = if ok { TAKEN } else { FAILED };
-    let mut parts = vec![run, NAME, syndrome];
-    parts.extend_from_slice(id);
-    let advice = playbook::explanation(syndrome).map_or("", |explanation| explanation.advice);
-    Alert {
-        id: alert::id(&parts),
-        time: now,
-        run: run.to_owned(),
-        transition: Transition::Opened,
-        told_as: Vec::new(),
-        severity: if ok { cause.severity } else { cause.severity.max(Severity::Warning) },
-        check: NAME.to_owned(),
-        syndrome: syndrome.to_owned(),
-        message: said.to_owned(),
-        advice: advice.to_owned(),
-        step: cause.step,
-        occurrence: None,
-        choices: Vec::new(),
-        respond: String::new(),
-        evidence: [("cause".to_owned(), cause.syndrome.clone().into())].into(),
-        role: Role::Confirmation,
-        order: usize::MAX,
-    }
-}
-
-impl Refusal {
-    /// The alert about it.
-    pub fn alert(&self, run: &str, now: DateTime<Utc>) -> Alert {
-        told(run, now, &[&self.id], &self.cause, false, &self.sentence())
-    }
-
-    /// `restart is not done: … (because of process_dead: …)`.
-    pub fn sentence(&self) -> String {
-        format!("{} is not done: {} (configured for {})", self.action, self.why, self.cause.syndrome)
-    }
-}
-
-impl Order {
-    /// What would be done, for `--dry-run`.
-    pub fn sentence(&self) -> String {
-        let whom = self.target.as_ref().map_or_else(String::new, |target| format!(" process {}", target.pid));
-        let how = match &self.action {
-            Action::Alert => String::new(),
-            Action::Stop { grace } => {
-                format!("stop{whom}: SIGTERM, and SIGKILL after {} s", grace.as_secs_f64())
-            }
-            Action::Pause(Hold::Freeze) => format!("pause{whom}: SIGSTOP"),
-            Action::Pause(Hold::Signal(signal)) => format!("pause{whom}: SIG{}", signal.word()),
-            Action::Pause(Hold::Command(program)) => {
-                format!("pause{whom}: run {}", program.arguments.join(" "))
-            }
-            Action::Restart(restart) => match &restart.command {
-                None => format!("restart{whom}: the recorded command"),
-                Some(program) => format!("restart{whom}: run {}", program.arguments.join(" ")),
-            },
-            Action::Command(program) => format!("run {}", program.arguments.join(" ")),
-        };
-        format!("{how}, because of {}", self.cause.why())
     }
 }
 

@@ -21,6 +21,7 @@ use crate::finding::Severity;
 use crate::judge::say::plain;
 use crate::observe::guard::Undelivered;
 use crate::persist::lock::Lock;
+use crate::persist::step;
 use crate::persist::store::Store;
 use crate::persist::trust;
 use crate::redact::Redactor;
@@ -152,14 +153,17 @@ fn tell(
     let _lock = Lock::acquire(&lock, wait).map_err(|error| chain(&error))?;
     let known = read(desk.store, name).map_err(|error| chain(&error))?;
     let mut firing = renew(known.clone(), desk, name, seen);
-    let changed = firing.alerts != known.alerts;
-    if firing.alerts.is_empty() || !is_due(&firing, changed, desk.site.now) {
-        return if changed { save(desk.store, name, &firing) } else { Ok(()) };
-    }
-    if changed {
+    if firing.alerts != known.alerts {
+        // Durable before it is sent, and not taken until it was: a kill in between leaves it due.
+        firing.taken = None;
         save(desk.store, name, &firing)?;
     }
+    if firing.alerts.is_empty() || !is_due(&firing, desk.site.now) {
+        return Ok(());
+    }
+    step("tell Alertmanager");
     let told = post(desk, settings, &firing.alerts, until);
+    step("note what Alertmanager took");
     let answer = match told {
         Outcome::Taken => {
             firing.alerts.retain(|alert| alert.over.is_none());
@@ -215,11 +219,11 @@ fn renew(known: Firing, desk: &Desk<'_>, name: &str, seen: &[Seen<'_>]) -> Firin
 }
 
 /// A clock that was set back holds nothing up.
-fn is_due(firing: &Firing, changed: bool, now: DateTime<Utc>) -> bool {
+fn is_due(firing: &Firing, now: DateTime<Utc>) -> bool {
     if let Some(at) = firing.next_try {
         return now >= at || at - now > PAUSE_MAX;
     }
-    changed || firing.taken.is_none_or(|taken| !(TimeDelta::zero()..AGAIN).contains(&(now - taken)))
+    firing.taken.is_none_or(|taken| !(TimeDelta::zero()..AGAIN).contains(&(now - taken)))
 }
 
 fn post(desk: &Desk<'_>, settings: &Alertmanager, alerts: &[Sent], until: Instant) -> Outcome {

@@ -7,9 +7,9 @@
 //!
 //! What goes to a machine elsewhere is a message of one or several alerts, and there is one message
 //! under way for each channel: `outbox/CHANNEL.under-way.json`, written before it is sent for the
-//! first time ([`underway`]). It is repeated with the same key and the same alerts until it is taken
+//! first time (`underway.rs`). It is repeated with the same key and the same alerts until it is taken
 //! or refused. What is refused for good stays as a dead letter, its mark says why, until somebody
-//! retries or drops it. `outbox/dropped.json` names what was given up ([`bounds`]).
+//! retries or drops it. `outbox/dropped.json` names what was given up (`bounds.rs`).
 
 mod bounds;
 mod round;

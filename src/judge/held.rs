@@ -82,8 +82,9 @@ pub(super) fn follow(context: &Context<'_>, memory: &mut Memory) {
     let goes_on = match how_it_is(context) {
         Being::Lives(life) => match held.how {
             How::Stopped => false,
-            // D: it waits for a child that is held between fork and exec.
-            How::Frozen => !matches!(life.state, 'T' | 't' | 'D'),
+            // D: it waits for a child that is held between fork and exec, or it runs and waits for a disk.
+            How::Frozen if life.state == 'D' => context.look.digest.rows > 0,
+            How::Frozen => !matches!(life.state, 'T' | 't'),
             How::Asked => held.rows > ROWS_OF_PROGRESS,
         },
         // Whoever is held by a signal does not end by itself: that is told.
@@ -129,9 +130,13 @@ pub(super) fn quiet(context: &Context<'_>, memory: &Memory, opinions: &mut Vec<O
         .extend(open.map(|open| Opinion::Well(open.clone(), format!("the run was {word} ({})", held.by))));
 }
 
-/// Where a run stands that is held; none while it still runs to its end.
+/// Where a run stands that is held; none while it still runs to its end, and none of one that was
+/// complete before. One that heeds SIGTERM and exits with 0 is stopped and not complete.
 pub(super) fn phase(context: &Context<'_>, memory: &Memory) -> Option<Phase> {
     let held = memory.held.as_ref()?;
+    if memory.end.as_ref().is_some_and(|end| end.by_operator || end.at < held.at) {
+        return None;
+    }
     match held.how {
         How::Stopped => context.living().is_none().then_some(Phase::Stopped),
         How::Frozen | How::Asked => Some(Phase::Paused),

@@ -62,10 +62,10 @@ impl Phase {
 /// Where the run stands after this look.
 pub fn phase(context: &Context<'_>, memory: &Memory) -> Phase {
     let nothing = context.look.digest.numbers.rows == 0 && context.look.digest.last_lines.is_empty();
-    if memory.end.is_some() {
-        Phase::Finished
-    } else if let Some(phase) = held::phase(context, memory) {
+    if let Some(phase) = held::phase(context, memory) {
         phase
+    } else if memory.end.is_some() {
+        Phase::Finished
     } else if memory.process.dead_since.is_some() {
         Phase::Failed
     } else if memory.silence.ended {

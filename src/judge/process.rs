@@ -2,6 +2,11 @@
 
 mod death;
 
+mod doing;
+
+pub use doing::Doing;
+pub(super) use doing::{Rates, rates};
+
 use super::attempt::ROWS_OF_PROGRESS;
 use super::say::span;
 use super::{Context, Memory, silence, words};
@@ -141,7 +146,7 @@ pub fn check(context: &Context<'_>, memory: &mut Memory) -> Vec<Opinion> {
 /// when the next one is far enough from it to say something.
 pub(super) fn remember(context: &Context<'_>, memory: &mut Memory) {
     let Some(life) = context.living() else { return };
-    let doing = context.attended.and_then(|_| doing(context, memory));
+    let doing = context.attended.and_then(|_| doing::doing(context, memory));
     let process = &mut memory.process;
     let same = process.identity.as_ref() == Some(&life.identity);
     process.identity = Some(life.identity.clone());
@@ -166,58 +171,6 @@ fn apart_s(earlier: &Reading, later: &Reading) -> Option<f64> {
     (earlier.boot_id == later.boot_id)
         .then_some(later.monotonic_s - earlier.monotonic_s)
         .filter(|apart| *apart >= 0.0)
-}
-
-/// How fast a process tree works.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Rates {
-    /// Cores that it keeps busy.
-    pub(super) cpu_cores: f64,
-    /// Bytes that it reads and writes a second, where that may be known.
-    pub(super) io_bytes_per_s: Option<f64>,
-    /// Its processes.
-    pub(super) processes: usize,
-}
-
-/// How fast it has worked since the look that is remembered; unknown where that was a moment ago.
-pub(super) fn rates(context: &Context<'_>, memory: &Memory) -> Option<Rates> {
-    let (life, sample) = (context.living()?, memory.process.sample.as_ref()?);
-    let apart = apart_s(&sample.at, context.now).filter(|apart| *apart >= APART_S)?;
-    (memory.process.identity.as_ref() == Some(&life.identity)).then(|| Rates {
-        cpu_cores: (life.cpu_s - sample.cpu_s).max(0.0) / apart,
-        io_bytes_per_s: life
-            .io_bytes
-            .zip(sample.io_bytes)
-            .map(|(now, before)| now.saturating_sub(before) as f64 / apart),
-        processes: life.processes,
-    })
-}
-
-/// What a process does, in a word.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Doing {
-    /// It computes.
-    Computing,
-    /// It reads or writes.
-    Reading,
-    /// Neither.
-    Waiting,
-}
-
-/// Cores above which a process computes.
-const COMPUTING: f64 = 0.2;
-
-/// What the run's process does; unknown where it was looked at a moment ago.
-fn doing(context: &Context<'_>, memory: &Memory) -> Option<Doing> {
-    let rates = rates(context, memory)?;
-    Some(if rates.cpu_cores >= COMPUTING {
-        Doing::Computing
-    } else if rates.io_bytes_per_s.is_some_and(|io| io > IDLE_IO) {
-        Doing::Reading
-    } else {
-        Doing::Waiting
-    })
 }
 
 /// What the tree did since the look that is remembered.

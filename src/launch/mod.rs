@@ -6,7 +6,7 @@
 //! training goes on, and how it ended is known.
 //!
 //! The two talk over a pair of sockets that is the keeper's standard output until the command runs:
-//! an [`Order`] one way, JSON until its end; lines of [`Word`] the other. A keeper whose `launch` is
+//! an [`Order`] one way, as JSON until its end; lines of JSON the other. A keeper whose `launch` is
 //! gone goes on all the same.
 
 pub mod command;

@@ -5,6 +5,7 @@ use crate::scene::{Scene, failure, findings, healthy, until};
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 use std::net::TcpListener;
+use std::os::unix::process::ExitStatusExt as _;
 use std::time::SystemTime;
 
 const CRASH: &str = "alertname=cuda_illegal_access";
@@ -15,7 +16,7 @@ fn configured(address: &str) -> Scene {
     scene.write(
         "trainguard.yaml",
         "runs: [{name: demo, log: train.log}]
-channels: {am: {type: alertmanager, url_file: am.url}}
+channels: {am: {type: alertmanager, url_file: am.url, timeout: 10s}}
 severity_routing: {critical: [file, am], warning: [file, am]}
 ",
     );
@@ -85,7 +86,8 @@ fn an_alertmanager_that_is_down_costs_no_verdict_and_one_that_forgot_is_told_aga
     assert!(open.iter().any(|(syndrome, ..)| syndrome == "delivery_failed"), "{open:?}");
 
     for later in [4, 6] {
-        let alertmanager = Daemon::alertmanager(&Scene::new());
+        let home = Scene::new();
+        let alertmanager = Daemon::alertmanager(&home);
         scene.write("am.url", &alertmanager.url);
         let answer = scene.run(&["patrol", "--now", &minutes_later(later)]);
         assert_eq!((answer.code, answer.stderr.as_str()), (2, ""), "{answer:?}");
@@ -95,7 +97,8 @@ fn an_alertmanager_that_is_down_costs_no_verdict_and_one_that_forgot_is_told_aga
 
 #[test]
 fn check_shows_the_channel_and_sends_a_test_that_ends_by_itself() {
-    let alertmanager = Daemon::alertmanager(&Scene::new());
+    let home = Scene::new();
+    let alertmanager = Daemon::alertmanager(&home);
     let scene = configured(&alertmanager.url);
     let described = scene.run(&["check"]);
     assert!(described.stdout.contains("am: alertmanager to the address in "), "{described:?}");
@@ -105,4 +108,72 @@ fn check_shows_the_channel_and_sends_a_test_that_ends_by_itself() {
     assert_eq!((alerts.len(), &alerts[0]["labels"]["severity"]), (1, &json!("info")), "{alerts:#?}");
     let end: DateTime<Utc> = alerts[0]["endsAt"].as_str().unwrap().parse().unwrap();
     assert!(end - DateTime::<Utc>::from(SystemTime::now()) <= TimeDelta::minutes(5));
+}
+
+/// The last steps of a patrol: those in which an Alertmanager is told, and some before. What comes before
+/// them is killed elsewhere.
+const LAST_STEPS: usize = 16;
+
+/// A patrol with something to tell that is killed before its step `at`, and what happened before and after.
+#[derive(Clone, Copy)]
+struct Killed<'a> {
+    before: &'a [&'a str],
+    growth: &'a str,
+    after: &'a str,
+}
+
+impl Killed<'_> {
+    /// Plays it with a run of its own name; says whether it was killed.
+    fn play(self, alertmanager: &Daemon, name: &str, at: usize) -> (bool, Scene, String) {
+        let scene = configured(&alertmanager.url);
+        let run = format!("{name}{at}");
+        scene.write("trainguard.yaml", scene.read("trainguard.yaml").replace("demo", &run));
+        for text in self.before {
+            scene.append("train.log", text);
+            scene.run(&["patrol", "-q"]);
+        }
+        scene.append("train.log", self.growth);
+        let died =
+            scene.command(&["patrol", "-q"]).env("TRAINGUARD_DIE_AT", at.to_string()).output().unwrap();
+        (died.status.signal() == Some(9), scene, run)
+    }
+
+    /// One Alertmanager serves all performances.
+    fn leaves_open(self, count: usize) {
+        let home = Scene::new();
+        let alertmanager = Daemon::alertmanager(&home);
+        let (mut dies, mut lives) = (1, 512);
+        while lives - dies > 1 {
+            let middle = usize::midpoint(dies, lives);
+            let end = if self.play(&alertmanager, "counted", middle).0 { &mut dies } else { &mut lives };
+            *end = middle;
+        }
+        assert!(dies > LAST_STEPS, "it has only {dies} steps");
+        for at in lives - LAST_STEPS..=lives {
+            let (died, scene, run) = self.play(&alertmanager, "run", at);
+            assert_eq!(died, at < lives);
+            scene.append("train.log", self.after);
+            let last = scene.run(&["patrol", "-q"]);
+            let open = || {
+                let alerts = alertmanager.alerts(CRASH);
+                alerts.iter().filter(|alert| alert["labels"]["run"] == run.as_str()).count()
+            };
+            until(&format!("{count} are left of a patrol killed at step {at}: {last:?}"), || open() == count);
+        }
+    }
+}
+
+#[test]
+fn killed_at_any_step_of_an_opening_it_is_open_once() {
+    Killed { before: &[""], growth: &failure(0), after: "" }.leaves_open(1);
+}
+
+#[test]
+fn killed_at_any_step_of_an_opening_that_is_over_by_the_next_patrol_nothing_stays_open() {
+    Killed { before: &[""], growth: &failure(0), after: &healthy(20, 10) }.leaves_open(0);
+}
+
+#[test]
+fn killed_at_any_step_of_an_end_nothing_stays_open() {
+    Killed { before: &["", &failure(0)], growth: &healthy(20, 10), after: "" }.leaves_open(0);
 }

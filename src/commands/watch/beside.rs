@@ -5,7 +5,7 @@ use super::{ATTENTION, Attended, Ended, Ending, closing};
 use crate::cli::{Common, Selection};
 use crate::clock::Clock;
 use crate::commands::launched;
-use crate::commands::round::Keep;
+use crate::commands::round::{Acting, Keep};
 use crate::error::Result;
 use crate::judge::Phase;
 use std::io;
@@ -32,8 +32,8 @@ pub(crate) fn beside(
     let runs = config.select(&names)?;
     let keep = Keep::open(&config)?;
     let steps = config.training.phase1_steps;
-    let attended =
-        Attended { common, config: &config, keep: &keep, interval: INTERVAL, steps, clocks, stays: true };
+    let (interval, acting, stays) = (INTERVAL, Acting::Wait, true);
+    let attended = Attended { common, config: &config, keep: &keep, interval, steps, acting, clocks, stays };
     let mut err = io::stderr();
     let mut display = Display::beside(&mut err, common);
     let tell = |ended: &[Ended], display: &mut Display<'_>| {

@@ -38,8 +38,9 @@ pub fn run(args: &Args, common: &Common, clocks: &dyn Fn() -> Clock, out: &mut d
     let stop = Arc::new(AtomicBool::new(false));
     listen(&stop)?;
     let steps = args.phase1_steps.unwrap_or(config.training.phase1_steps);
-    let interval = args.interval;
-    let attended = Attended { common, config: &config, keep: &keep, interval, steps, clocks, stays: false };
+    let acting = if args.dry_run { Acting::Say } else { Acting::Wait };
+    let (interval, stays) = (args.interval, false);
+    let attended = Attended { common, config: &config, keep: &keep, interval, steps, acting, clocks, stays };
     let mut display = Display::new(out, common);
     let ended = attended.attend(runs, &stop, &mut display)?;
     let flags = closing::flags(&config, &args.selection);
@@ -82,6 +83,8 @@ pub(crate) struct Attended<'a> {
     pub(crate) interval: Duration,
     /// The steps of the phase.
     pub(crate) steps: u64,
+    /// How what is configured is done.
+    pub(crate) acting: Acting,
     pub(crate) clocks: &'a dyn Fn() -> Clock,
     /// What is critical is diagnosed and the phase goes on, until the run ends or is stopped for it.
     pub(crate) stays: bool,
@@ -125,7 +128,7 @@ impl Attended<'_> {
                 wards: &[],
                 whole: false,
                 last: false,
-                acting: Acting::Wait,
+                acting: self.acting,
                 watcher: Some(&watcher),
             };
             let verdict = round.look(runs.clone(), voice);

@@ -187,7 +187,8 @@ fn a_restart_in_hand_is_not_ordered_again() {
 
 #[test]
 fn a_restart_that_is_of_no_use_is_refused() {
-    let table: [(&str, fn(&mut Guarded)); 3] = [
+    type Change = fn(&mut Guarded);
+    let table: [(&str, Change); 3] = [
         ("not started by `trainguard launch`", |guarded| guarded.launch = None),
         ("its environment was not recorded", |guarded| {
             guarded.launch.as_mut().unwrap().environment = false;

@@ -258,3 +258,19 @@ fn a_config_that_others_can_change_sends_nothing() {
     let troubles = place.tell(0, &[open("oom", None, Severity::Critical)]);
     assert!(troubles[0].contains("others can change the config"), "{troubles:?}");
 }
+
+#[test]
+fn what_was_written_down_and_not_sent_is_due_at_once() {
+    let server = Server::start(&[OK, OK]);
+    let place = Place::new(&server.address);
+    let oom = open("oom", None, Severity::Critical);
+    place.tell(0, std::slice::from_ref(&oom));
+    // The round that was to end it was killed before it sent anything.
+    let mut firing = read(&place.store, "am").unwrap();
+    firing.alerts[0].over = Some(time(0));
+    firing.taken = None;
+    save(&place.store, "am", &firing).unwrap();
+    place.tell(0, &[]);
+    let requests = server.thread.join().unwrap();
+    assert_eq!(ends(&requests[1], 0), [row("oom", "critical", 0)]);
+}

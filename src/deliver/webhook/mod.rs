@@ -1,6 +1,6 @@
 //! The webhook channel: one HTTP request per message, in the form that the receiver understands.
 //!
-//! To add a form: one file here, one arm in [`Webhook::request`], one word in the config.
+//! To add a form: one file here, one arm in `Webhook::request`, one word in the config.
 
 mod discord;
 mod generic;

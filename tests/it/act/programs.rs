@@ -10,7 +10,7 @@ fn a_program_is_given_the_finding_and_runs_once() {
     let training = seen(&scene, "  actions: {cuda_illegal_access: {command: [./tell.sh, now]}}");
     scene.write(
         "tell.sh",
-        "#!/bin/sh\ncat > finding.json\nenv | grep ^TRAINGUARD_ > variables\necho ran \"$1\" >> ran\necho well done\n",
+        "#!/bin/sh\ncat > finding.json\nenv | grep ^TRAINGUARD_ > variables\necho ran \"$1\" >> ran\necho well done >&2\n",
     );
     std::fs::set_permissions(scene.path("tell.sh"), std::os::unix::fs::PermissionsExt::from_mode(0o755))
         .unwrap();
@@ -48,7 +48,7 @@ fn a_program_that_takes_too_long_is_ended_with_all_it_started_and_one_that_fails
     scene.run(&["patrol"]);
     let [outcome] = entries(&scene, "command", "outcome").try_into().unwrap();
     assert!(
-        outcome["ok"] == false && outcome["said"].as_str().unwrap().contains("took too long"),
+        outcome["ok"] == false && outcome["said"].as_str().unwrap().contains("took longer than"),
         "{outcome}"
     );
     let child: i32 = scene.read("child").trim().parse().unwrap();
@@ -59,8 +59,8 @@ fn a_program_that_takes_too_long_is_ended_with_all_it_started_and_one_that_fails
 #[test]
 fn a_program_that_fails_talks_without_end_or_is_not_there_is_told_in_bounds() {
     for (command, says) in [
-        ("[sh, -c, 'echo no chance; exit 3']", "exit status: 3"),
-        ("[sh, -c, 'while :; do echo yyyyyyyyyyyyyyyyyyyyyyyyyyyyy; done'], timeout: 1s", "took too long"),
+        ("[sh, -c, 'echo no chance >&2; exit 3']", "exit status: 3"),
+        ("[sh, -c, 'while :; do echo yyyyyyyyyyyyyyyyyyyyyyyyyyyyy; done'], timeout: 1s", "took longer than"),
         ("[./nothing]", "cannot be started"),
     ] {
         let scene = Scene::new();

@@ -244,3 +244,33 @@ fn a_test_alert_goes_through_every_channel_and_says_what_came_of_it() {
     post.scene.write("trainguard.yaml", "channels: {webhook: {url: x}}\n");
     assert_eq!(post.scene.run(&["check", "--alerts"]).code, 3);
 }
+
+#[test]
+fn several_patrols_at_once_send_every_alert_once_and_leave_none_behind() {
+    let post = Post::new();
+    let mut runs = String::new();
+    for run in 0..4 {
+        post.scene.write(&format!("{run}.log"), healthy(0, 5) + &failure(run));
+        runs.push_str(&format!("{{name: r{run}, log: {run}.log}}, "));
+    }
+    let config = post.scene.read("trainguard.yaml");
+    post.scene.write("trainguard.yaml", config.replace("{name: demo, log: train.log}", &runs));
+    let now = post.start.to_rfc3339();
+    let patrol = |run: usize| {
+        let name = format!("r{run}");
+        let mut command = post.scene.command(&["patrol", "-q", "--now", &now, "--run", &name]);
+        command.stdout(std::process::Stdio::null()).spawn().unwrap()
+    };
+    let patrols: Vec<_> = (0..4).map(patrol).collect();
+    for mut patrol in patrols {
+        assert_eq!(patrol.wait().unwrap().code(), Some(2));
+    }
+    // Whoever could not get the lock twice leaves its alerts to the next patrol.
+    post.patrol(1, &["-q"]);
+    assert!(post.waiting().is_empty());
+    let mut ids: Vec<String> = post.got().iter().flat_map(Got::alerts).collect();
+    ids.sort();
+    let all = ids.len();
+    ids.dedup();
+    assert_eq!((all, ids.len()), (4, 4));
+}
