@@ -93,6 +93,8 @@ pub enum Command {
     Replay(Replay),
     /// List the runs that ended, with what each came to
     History(History),
+    /// A beat of an agent, from any script: it lives, and how its last request went
+    Heartbeat(Heartbeat),
     /// Print the rows of numbers that trainguard reads out of a log
     Metrics(Metrics),
     /// List the alerts that were not delivered yet; retry or drop them
@@ -141,6 +143,9 @@ pub struct Check {
     /// Send a test message through every channel, and say what came of it
     #[arg(long)]
     pub alerts: bool,
+    /// Look whether what `environment:` asks for is there
+    #[arg(long)]
+    pub environment: bool,
 }
 
 /// Which runs are meant: all of the config, some of it by name, or a log without any config.
@@ -348,6 +353,19 @@ pub enum ReplayFormat {
     Text,
     /// One JSON object per finding, then a summary.
     Jsonl,
+}
+
+/// `trainguard heartbeat`.
+#[derive(Debug, Clone, Args)]
+pub struct Heartbeat {
+    /// The agent, by its name in `agents:`
+    pub name: String,
+    /// A request was answered well
+    #[arg(long, conflicts_with = "error")]
+    pub ok: bool,
+    /// A request failed
+    #[arg(long)]
+    pub error: bool,
 }
 
 /// `trainguard preflight`.

@@ -47,6 +47,8 @@ missing() {
     has flock && has unshare && has mount || echo util-linux mount
     has script || echo bsdutils
     has bindfs || echo bindfs
+    has tmux || echo tmux
+    has curl || echo curl
     has ps && has pgrep || echo procps
     has script || echo bsdutils
     has git || echo git

@@ -2,14 +2,17 @@
 
 use crate::config::trust::{self, Caller};
 use crate::config::{
-    Address, Config, Judge, Kind, LoadArgs, Named, ProcessSpec, Run, Source, is_glob, load, log_directory,
+    Address, Agent, AgentKind, Config, ENVIRONMENT, Judge, Kind, LoadArgs, Named, ProcessSpec, Run,
+    SessionSpec, Source, is_glob, load, log_directory,
 };
 use crate::error::{Error, Result};
 use crate::finding::Severity;
 use crate::playbook::Entry;
+use chrono::{DateTime, Utc};
 use rustix::fs::Access;
 use std::io::{ErrorKind, Write};
 use std::path::Path;
+use std::time::Duration;
 
 /// What is known of one part of the surroundings: a line, and how bad it is.
 struct Remark {
@@ -29,25 +32,33 @@ fn odd(text: impl Into<String>) -> Remark {
 ///
 /// # Errors
 /// A config that cannot be used, or an output that cannot be written.
-pub fn run(args: &LoadArgs<'_>, out: &mut dyn Write) -> Result<Severity> {
+pub fn run(
+    args: &LoadArgs<'_>,
+    environment: Option<(Duration, DateTime<Utc>)>,
+    out: &mut dyn Write,
+) -> Result<Severity> {
     let config = load(args)?;
     let mut worst = Severity::Ok;
-    let text = describe(&config, &mut worst);
+    let environment = environment.map(|(limit, now)| super::environment::look(&config, limit, now));
+    let text = describe(&config, environment.unwrap_or_default(), &mut worst);
     out.write_all(text.as_bytes()).map_err(Error::io("write", Path::new("standard output")))?;
     Ok(worst)
 }
 
-fn describe(config: &Config, worst: &mut Severity) -> String {
+fn describe(config: &Config, environment: Vec<(Severity, String)>, worst: &mut Severity) -> String {
     let mut lines: Vec<String> = Vec::new();
     let mut say = |label: &str, remark: Remark| {
         *worst = (*worst).max(remark.severity);
-        let mark = if remark.severity == Severity::Ok { "" } else { "WARNING: " };
+        let mark = match remark.severity {
+            Severity::Ok => String::new(),
+            bad => format!("{}: ", bad.status_word()),
+        };
         lines.push(format!("{label:<14}{mark}{}", remark.text));
     };
     for file in &config.files {
         say("config", well(file.display().to_string()));
     }
-    if config.runs.is_empty() {
+    if config.runs.is_empty() && config.agents.is_empty() && config.downloads.is_empty() {
         let next = "none: add `runs:`, or give patrol a --log beside this config";
         say("runs", well(next));
     }
@@ -56,6 +67,22 @@ fn describe(config: &Config, worst: &mut Severity) -> String {
         for (label, remark) in surroundings(run) {
             say(label, remark);
         }
+    }
+    for agent in &config.agents {
+        say("agent", agent_remark(agent, config.trusted));
+    }
+    for download in &config.downloads {
+        let asks = [
+            download.bytes.map(|bytes| format!("{bytes} bytes")),
+            download.files.map(|files| format!("{files} files")),
+            download.manifest.as_ref().map(|manifest| format!("as {} lists", manifest.display())),
+        ];
+        let asks: Vec<String> = asks.into_iter().flatten().collect();
+        say("download", well(format!("{}: {}, {}", download.name, download.path.display(), asks.join(", "))));
+    }
+    match (&config.environment, environment.is_empty()) {
+        (Some(_), true) => say(ENVIRONMENT, well("looked at with --environment, and while a run waits")),
+        _ => environment.into_iter().for_each(|(severity, text)| say(ENVIRONMENT, Remark { severity, text })),
     }
     for entry in config.playbook.own() {
         say("playbook", well(syndrome(entry)));
@@ -109,6 +136,44 @@ fn describe(config: &Config, worst: &mut Severity) -> String {
     let first = format!("{word}: the config can be used; files read: {files}, runs: {runs}");
     lines.insert(0, first);
     lines.join("\n") + "\n"
+}
+
+/// How an agent is known to live. Nobody is asked here.
+fn agent_remark(agent: &Agent, trusted: bool) -> Remark {
+    let how = match &agent.kind {
+        AgentKind::Tmux(pane) => {
+            let command = pane.command.as_ref().map(|regex| format!(", in which /{regex}/ runs"));
+            let minutes = pane.output_max.as_secs_f64() / 60.0;
+            format!("tmux {}{}, output every {minutes} min", pane.target, command.unwrap_or_default())
+        }
+        AgentKind::Session(SessionSpec::Tmux(target, _)) => format!("session, tmux {target}"),
+        AgentKind::Session(SessionSpec::Unit(unit)) => format!("session, unit {unit}"),
+        AgentKind::Session(SessionSpec::Process(ProcessSpec::PidFile(path))) => {
+            format!("session, pid file {}", path.display())
+        }
+        AgentKind::Session(SessionSpec::Process(ProcessSpec::Match(regex))) => {
+            format!("session, command line matches {regex}")
+        }
+        AgentKind::Session(SessionSpec::Process(ProcessSpec::Pid(pid))) => format!("session, pid {pid}"),
+        // Runs alone are launched.
+        AgentKind::Session(SessionSpec::Process(ProcessSpec::Launched(_))) => "session".to_owned(),
+        AgentKind::Session(SessionSpec::Command(probe)) => format!("session, asked by {}", probe.command[0]),
+        AgentKind::Stateless(None) => "stateless, not probed".to_owned(),
+        AgentKind::Stateless(Some(probe)) => {
+            let hours = probe.interval.as_secs_f64() / 3600.0;
+            format!("stateless, asked by {} every {hours} h", probe.command[0])
+        }
+        AgentKind::Heartbeat(beat) => {
+            format!("heartbeat, every {} min at least", beat.max_age.as_secs_f64() / 60.0)
+        }
+    };
+    let asked =
+        matches!(&agent.kind, AgentKind::Stateless(Some(_)) | AgentKind::Session(SessionSpec::Command(_)));
+    let text = format!("{}: {how}", agent.name);
+    if asked && !trusted {
+        return odd(format!("{text}: nothing is run, for others can change this config"));
+    }
+    well(text)
 }
 
 /// A user's own syndrome, which the load has held to its examples.
@@ -317,7 +382,7 @@ mod tests {
             env: &no_environment,
         };
         let mut out = Vec::new();
-        let severity = run(&args, &mut out).unwrap();
+        let severity = run(&args, None, &mut out).unwrap();
         let text = String::from_utf8(out).unwrap();
         (severity, text.replace(&dir.path().display().to_string(), "DIR"))
     }

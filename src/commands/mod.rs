@@ -5,7 +5,9 @@ pub mod alerts;
 pub mod check;
 pub(crate) mod delivery;
 pub mod done;
+mod environment;
 pub mod explain;
+pub mod heartbeat;
 pub mod history;
 pub mod hold;
 pub mod launch;
@@ -48,11 +50,15 @@ pub fn run(cli: &Cli, clocks: &dyn Fn() -> Clock, out: &mut dyn Write) -> Result
         Command::Stop(args) => hold::stop(args, common, clock, out).map(Severity::exit_code),
         Command::Explain(args) => explain::run(args, common, clock, out).map(|()| 0),
         Command::Replay(args) => replay::run(args, common, clock, out).map(Severity::exit_code),
+        Command::Heartbeat(args) => heartbeat::run(args, common, clock).map(|()| 0),
         Command::History(args) => history::run(args, common, out).map(|()| 0),
         Command::Metrics(args) => metrics::run(args, common, out).map(Severity::exit_code),
         Command::Alerts(args) => alerts::run(args, common, clock, out),
         Command::Check(args) if args.alerts => alerts::test(common, clock, out).map(Severity::exit_code),
-        Command::Check(_) => check::run(&load_args(common, None)?, out).map(Severity::exit_code),
+        Command::Check(args) => {
+            let asks = args.environment.then_some((common.timeout, clock.wall()));
+            check::run(&load_args(common, None)?, asks, out).map(Severity::exit_code)
+        }
         Command::Preflight(args) => preflight::run(args, common, clocks, out),
         Command::Respond(args) => respond::run(args, common, clocks, out).map(|()| 0),
     }

@@ -8,8 +8,9 @@ use super::files::{self, Found};
 use super::locate::Aim;
 use super::section::Section;
 use super::{
-    Config, HEALTH_FILE, Orchestrator, Run, STATE_DIR, alerting, diagnose, exposure, gpu, history, judge,
-    metrics, orchestrator, paths, playbook, preflight, raw, runs, thresholds,
+    Agent, Config, Download, Environment, HEALTH_FILE, Orchestrator, Run, STATE_DIR, agents, alerting,
+    diagnose, downloads, environment, exposure, gpu, history, judge, metrics, orchestrator, paths, playbook,
+    preflight, raw, runs, thresholds,
 };
 use crate::error::{Error, Result};
 use crate::playbook::Catalogue;
@@ -124,10 +125,14 @@ pub fn load(args: &LoadArgs<'_>) -> Result<Config> {
     let Merged { raw, .. } = &merged;
     let playbook = playbook::playbook(&merged.at("playbook"), raw.playbook.as_ref())?;
     let flags = flags(args, &found.documents, &state_dir);
+    let bare = single.is_some();
     let (runs, orchestrator) = match single {
         Some(single) => (vec![single.run], None),
         None => merged.runs(&playbook, &mut notes)?,
     };
+    // A bare log is looked at alone.
+    let around = Around::read(&merged, &runs)?;
+    let Around { agents, downloads, environment } = if bare { Around::default() } else { around };
     let config = Config {
         training: thresholds::training(&merged.at("training"), raw.training.as_ref())?,
         patrol: thresholds::patrol(&merged.at("patrol"), raw.patrol.as_ref())?,
@@ -144,6 +149,9 @@ pub fn load(args: &LoadArgs<'_>) -> Result<Config> {
         )?,
         runs,
         orchestrator,
+        agents,
+        downloads,
+        environment,
         playbook,
         flags,
         files: found.documents.iter().map(|document| document.path.clone()).collect(),
@@ -166,6 +174,29 @@ pub fn load(args: &LoadArgs<'_>) -> Result<Config> {
         }
     }
     Ok(Config { notes, ..config })
+}
+
+/// What stands around the runs.
+#[derive(Default)]
+struct Around {
+    agents: Vec<Agent>,
+    downloads: Vec<Download>,
+    environment: Option<Environment>,
+}
+
+impl Around {
+    /// Checks the sections; no two of all that is under guard have one name.
+    fn read(merged: &Merged<'_>, runs: &[Run]) -> Result<Self> {
+        let raw = &merged.raw;
+        let agents = agents::agents(&merged.at("agents"), raw.agents.as_ref(), runs)?;
+        let mut taken: Vec<&str> = runs.iter().map(|run| run.name.as_str()).collect();
+        taken.extend(agents.iter().map(|agent| agent.name.as_str()));
+        let downloads = downloads::downloads(&merged.at("downloads"), raw.downloads.as_ref(), &taken)?;
+        taken.extend(downloads.iter().map(|download| download.name.as_str()));
+        let environment =
+            environment::environment(&merged.at("environment"), raw.environment.as_ref(), &taken)?;
+        Ok(Self { agents, downloads, environment })
+    }
 }
 
 /// All files as one, and which section came from which.

@@ -5,6 +5,7 @@
 
 pub mod actions;
 pub mod address;
+mod agents;
 mod alerting;
 pub mod alertmanager;
 mod audit;
@@ -12,7 +13,9 @@ mod bare;
 mod channel;
 mod diagnose;
 mod document;
+mod downloads;
 pub mod duration;
+mod environment;
 mod expand;
 mod exposure;
 mod files;
@@ -34,12 +37,16 @@ pub mod template;
 mod tests;
 mod thresholds;
 pub mod trust;
+pub mod version;
 
 pub use actions::{Action, Actions};
 pub use address::Address;
+pub use agents::{Agent, AgentKind, Heartbeat, Probe, SessionSpec, TmuxPane};
 pub use bare::BareLog;
 pub use channel::{Format, Hidden, Kind, Named, Program, Source, Webhook};
 pub(crate) use diagnose::nearest;
+pub use downloads::Download;
+pub use environment::Environment;
 pub use expand::Env;
 pub use gpu::{Gpu, GpuName, GpuSource};
 pub use history::History;
@@ -62,6 +69,8 @@ use std::time::Duration;
 
 /// The directory of the state, in the base.
 pub const STATE_DIR: &str = ".trainguard";
+/// The name under which the state and the findings of `environment:` stand.
+pub const ENVIRONMENT: &str = "environment";
 /// The name of the health file where none is configured.
 pub const HEALTH_FILE: &str = "agent_health.yaml";
 
@@ -104,6 +113,12 @@ pub struct Config {
     pub judge: Option<Judge>,
     /// The runs under guard, in the order of the file.
     pub runs: Vec<Run>,
+    /// The agents under guard, by name.
+    pub agents: Vec<Agent>,
+    /// The downloads under guard, by name.
+    pub downloads: Vec<Download>,
+    /// What has to be there before a run can start.
+    pub environment: Option<Environment>,
     /// What state, health file and the logs of launched runs are in by default.
     pub base: PathBuf,
     /// Where state is kept.
@@ -129,14 +144,17 @@ impl Config {
     /// No runs at all, for looking at nothing must not pass for well; a name that the config does
     /// not have, with the nearest that it has.
     pub fn select(&self, names: &[String]) -> Result<Vec<&Run>> {
-        if self.runs.is_empty() {
+        let around = self.agents.iter().map(|agent| agent.name.as_str());
+        let around = around.chain(self.downloads.iter().map(|download| download.name.as_str()));
+        let around = around.chain(self.environment.iter().map(|_| ENVIRONMENT));
+        let known: Vec<&str> = self.runs.iter().map(|run| run.name.as_str()).chain(around).collect();
+        if known.is_empty() {
             let files: Vec<String> = self.files.iter().map(|file| file.display().to_string()).collect();
             return Err(Error::Usage(format!(
                 "the config names no runs, so there is nothing to look at ({})\nadd them, as in:\n{EXAMPLE}or give a log: trainguard patrol --log train.log",
                 files.join(", ")
             )));
         }
-        let known: Vec<&str> = self.runs.iter().map(|run| run.name.as_str()).collect();
         if let Some(name) = names.iter().find(|name| !known.contains(&name.as_str())) {
             let next = match diagnose::nearest(name, &known) {
                 Some(near) => format!("did you mean `{near}`?"),

@@ -1,7 +1,10 @@
 //! The config file as it is written: every key that it may hold, nothing checked but the kind of
 //! each value. Strings here still hold their `${ENV}`; [`super::section::Section`] hands them out expanded.
 
+mod around;
 pub(super) mod channels;
+
+pub(super) use around::{Agent, Download, Environment};
 
 use channels::Channels;
 use serde::Deserialize;
@@ -24,9 +27,9 @@ pub(super) struct File {
     pub(super) runs: Option<Vec<Run>>,
     pub(super) state_dir: Option<Text>,
     pub(super) health_file: Option<Text>,
-    pub(super) agents: Option<Later>,
-    pub(super) environment: Option<Later>,
-    pub(super) downloads: Option<Later>,
+    pub(super) agents: Option<BTreeMap<String, Agent>>,
+    pub(super) environment: Option<Environment>,
+    pub(super) downloads: Option<BTreeMap<String, Download>>,
     pub(super) playbook: Option<Playbook>,
     pub(super) judge: Option<Judge>,
     pub(super) orchestrator: Option<Orchestrator>,
@@ -97,6 +100,9 @@ pub(super) const SECTIONS_IN_EFFECT: &[&str] = &[
     "playbook",
     "judge",
     "orchestrator",
+    "agents",
+    "downloads",
+    "environment",
     "prometheus_textfile",
     "heartbeat_url",
     "heartbeat_url_file",

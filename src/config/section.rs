@@ -202,6 +202,26 @@ impl<'a> Section<'a> {
     }
 }
 
+/// A program and its arguments, as they stand in the list that this is. A program with a slash in it
+/// becomes an absolute path.
+pub(super) fn command(at: &Section<'_>, words: &[Text]) -> Result<Vec<String>> {
+    let mut command = Vec::with_capacity(words.len());
+    for (index, text) in words.iter().enumerate() {
+        let here = at.index(index);
+        let word = here.text_here(text)?;
+        if word.contains('\0') {
+            return Err(here.wrong_here(Aim::Value, "a command cannot hold a NUL byte", "write it without"));
+        }
+        let is_path = index == 0 && word.contains('/');
+        command.push(if is_path { at.absolute(&word).to_string_lossy().into_owned() } else { word });
+    }
+    if command.first().is_none_or(|program| program.trim().is_empty()) {
+        let next = "write the program and its arguments as a list, such as [./ask.sh, -q]";
+        return Err(at.wrong_here(Aim::Value, "this command names no program", next));
+    }
+    Ok(command)
+}
+
 impl Range {
     fn in_words(self) -> String {
         let Self { least, least_allowed, most, whole, unit } = self;

@@ -28,13 +28,14 @@ pub fn report(
     for trouble in troubles {
         annotate(out, "error", &[("title", "trainguard: UNKNOWN")], &one_line(trouble))?;
     }
-    for run in &report.runs {
+    let all = report.all();
+    for run in &all {
         if let Some(why) = &run.error {
             let what = format!("could not patrol it: {}", one_line(why));
             annotate(out, "error", &[("title", &format!("{}: UNKNOWN", run.name))], &what)?;
         }
     }
-    let mut findings: Vec<_> = report.runs.iter().flat_map(open).collect();
+    let mut findings: Vec<_> = all.iter().flat_map(open).collect();
     findings.sort_by_key(|(_, finding)| std::cmp::Reverse(finding.severity));
     for (run, finding) in findings.iter().take(ANNOTATIONS_MAX) {
         self::finding(out, run, finding, workspace)?;

@@ -19,6 +19,8 @@ use std::time::Duration;
 const SCHEMA: &str = "trainguard/health/1";
 /// Mode of a new health file, before the logs' own modes narrow it: agents of other users read it.
 const FILE_MODE: u32 = 0o644;
+/// What it tells of, in this order.
+const SECTIONS: [&str; 4] = ["runs", "agents", "downloads", "environment"];
 /// A file that is larger is not ours.
 const SIZE_MAX: u64 = 64 * 1024 * 1024;
 
@@ -31,10 +33,36 @@ pub struct Update {
     pub failed: Vec<(String, String)>,
     /// The runs of the whole config, where this was a full patrol of one: other entries are dropped.
     pub only: Option<Vec<String>>,
+    /// What stands around the runs, by section.
+    pub around: Vec<(&'static str, Part)>,
     /// Greatest mode that the quoted logs allow.
     pub mode: u32,
     /// Something new is told. Where nothing is, the file may come back a patrol older after a power cut.
     pub durable: bool,
+}
+
+/// What one patrol has to say in one section.
+#[derive(Debug, Default)]
+pub struct Part {
+    /// Entries by name, as JSON objects with at least `status`, `updated_at` and `next_patrol_by`.
+    pub entries: BTreeMap<String, Value>,
+    /// Those that could not be patrolled, with the reason.
+    pub failed: Vec<(String, String)>,
+    /// All of the whole config, where this was a full patrol of one: other entries are dropped.
+    pub only: Option<Vec<String>>,
+}
+
+impl Part {
+    fn update(self, section: &mut Map<String, Value>, now: DateTime<Utc>) {
+        if let Some(only) = &self.only {
+            section.retain(|name, _| only.contains(name));
+        }
+        section.extend(self.entries);
+        for (name, why) in &self.failed {
+            fail(section, name, why, now);
+        }
+        section.iter_mut().for_each(|(_, entry)| mark_overdue(entry, now));
+    }
 }
 
 /// What the health file says, while nobody else changes it.
@@ -59,30 +87,32 @@ pub fn write(
     let mut lock = path.as_os_str().to_owned();
     lock.push(".lock");
     let lock = Lock::acquire(Path::new(&lock), wait)?;
-    let mut runs = read(path)?;
+    let old = read(path)?;
     let narrowest = std::fs::symlink_metadata(path).map_or(FILE_MODE, |meta| {
         use std::os::unix::fs::PermissionsExt;
         meta.permissions().mode() & 0o777
     });
-    if let Some(only) = &update.only {
-        runs.retain(|name, _| only.contains(name));
-    }
-    runs.extend(update.runs);
-    for (run, why) in &update.failed {
-        fail(&mut runs, run, why, now);
-    }
-    runs.iter_mut().for_each(|(_, entry)| mark_overdue(entry, now));
-    let text = render(&document(&runs, now));
+    let runs = Part { entries: update.runs, failed: update.failed, only: update.only };
+    let mut parts = vec![("runs", runs)];
+    parts.extend(update.around);
+    let sections = SECTIONS.map(|name| {
+        let mut section = old.get(name).and_then(Value::as_object).cloned().unwrap_or_default();
+        let part = parts.iter().position(|(of, _)| *of == name).map(|index| parts.swap_remove(index).1);
+        part.unwrap_or_default().update(&mut section, now);
+        (name, section)
+    });
+    let text = render(&document(&sections, now));
     let mode = narrowest & update.mode & FILE_MODE | 0o600;
     store.write_with_mode(path, text.as_bytes(), mode, update.durable)?;
+    let [(_, runs), ..] = sections;
     Ok(Written { runs, _lock: lock })
 }
 
 /// Present entries. A file that does not parse holds nothing worth keeping, for every patrol writes
 /// its entry anew; one that cannot be read may hold others' entries, and stays.
-fn read(path: &Path) -> Result<Map<String, Value>> {
+fn read(path: &Path) -> Result<Value> {
     let text = match std::fs::metadata(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Map::new()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Value::Null),
         Err(error) => return Err(Error::io("look at", path)(error)),
         Ok(meta) if !meta.is_file() || meta.len() > SIZE_MAX => {
             let why = io::Error::new(
@@ -93,8 +123,7 @@ fn read(path: &Path) -> Result<Map<String, Value>> {
         }
         Ok(_) => std::fs::read(path).map_err(Error::io("read", path))?,
     };
-    let document: Value = serde_yaml::from_slice(&text).unwrap_or_default();
-    Ok(document.get("runs").and_then(Value::as_object).cloned().unwrap_or_default())
+    Ok(serde_yaml::from_slice(&text).unwrap_or_default())
 }
 
 /// Notes that a run could not be patrolled: what is known of it stays.
@@ -133,21 +162,22 @@ fn time(entry: &Value, key: &str) -> Option<DateTime<Utc>> {
     entry.get(key)?.as_str()?.parse().ok()
 }
 
-fn document(runs: &Map<String, Value>, now: DateTime<Utc>) -> Value {
-    let worst = runs
-        .values()
+fn document(sections: &[(&str, Map<String, Value>)], now: DateTime<Utc>) -> Value {
+    let entries = || sections.iter().flat_map(|(_, section)| section.values());
+    let worst = entries()
         .filter_map(|entry| entry.get("status")?.as_str())
         .max_by_key(|status| rank(status))
         .unwrap_or("OK");
-    let unfinished = runs.values().filter(|entry| !is_over(entry));
+    let unfinished = entries().filter(|entry| !is_over(entry));
     let next = unfinished.filter_map(|entry| time(entry, "next_patrol_by")).min();
     let mut document = Map::new();
     document.insert("schema".to_owned(), SCHEMA.into());
     document.insert("status".to_owned(), worst.into());
     document.insert("updated_at".to_owned(), stamp(now).into());
     document.insert("next_patrol_by".to_owned(), next.map(stamp).into());
-    document.insert("runs".to_owned(), Value::Object(runs.clone()));
-    document.insert("agents".to_owned(), Value::Object(Map::new()));
+    for (name, section) in sections {
+        document.insert((*name).to_owned(), Value::Object(section.clone()));
+    }
     Value::Object(document)
 }
 

@@ -24,8 +24,9 @@ const DIGITS: usize = 12;
 pub fn report(out: &mut dyn Write, report: &Report, troubles: &[String]) -> io::Result<()> {
     let severity = if troubles.is_empty() { report.severity } else { report.severity.max(Severity::Unknown) };
     let mut perfdata = Perfdata::default();
-    for run in &report.runs {
-        let prefix = if report.runs.len() > 1 { format!("{} ", run.name) } else { String::new() };
+    let all = report.all();
+    for run in &all {
+        let prefix = if all.len() > 1 { format!("{} ", run.name) } else { String::new() };
         perfdata.run(&prefix, run);
     }
     let line = format!("{SERVICE} {} - {}", severity.status_word(), plain(&summary(report, troubles)));
@@ -48,16 +49,18 @@ pub fn failure(out: &mut dyn Write, why: &str) -> io::Result<()> {
 /// The worst run and what is wrong with it.
 fn summary(report: &Report, troubles: &[String]) -> String {
     // Of equally bad runs the first of the config.
-    let worst = report.runs.iter().rev().max_by_key(|run| run.severity);
-    let Some(worst) = worst else { return "no runs".to_owned() };
+    let all = report.all();
+    let worst = all.iter().rev().max_by_key(|run| run.severity);
+    let Some(worst) = worst else { return "nothing to look at".to_owned() };
     if let Some(trouble) = troubles.first().filter(|_| worst.severity < Severity::Unknown) {
         return trouble.clone();
     }
-    let bad = report.runs.iter().filter(|run| run.severity > Severity::Info).count();
-    match report.runs.len() {
+    let bad = all.iter().filter(|run| run.severity > Severity::Info).count();
+    let counted = report.counted();
+    match all.len() {
         1 => format!("{}: {}", worst.name, text::headline(worst)),
-        all if bad == 0 => format!("{all} runs are well"),
-        all => format!("{}: {} ({bad} of {all} runs need a look)", worst.name, text::headline(worst)),
+        _ if bad == 0 => format!("{counted} are well"),
+        _ => format!("{}: {} ({bad} of {counted} need a look)", worst.name, text::headline(worst)),
     }
 }
 

@@ -25,10 +25,78 @@ pub struct Report {
     pub time: DateTime<Utc>,
     /// The runs, in the order of the config.
     pub runs: Vec<RunReport>,
-    /// Agents under guard: none in this version.
-    pub agents: [(); 0],
+    /// Agents under guard, by name.
+    pub agents: Vec<WardReport>,
+    /// Downloads under guard, by name.
+    pub downloads: Vec<WardReport>,
+    /// The environment, where the config asks for any.
+    pub environment: Option<WardReport>,
     /// What the verdict says besides: keys that are not in effect, a config that others can write.
     pub notes: Vec<String>,
+}
+
+/// One of what stands around the runs.
+#[derive(Debug, Clone, Serialize)]
+pub struct WardReport {
+    /// Its name.
+    pub name: String,
+    /// Its kind: of agents `tmux`, `session`, `stateless` or `heartbeat`; else `download` or `environment`.
+    pub kind: &'static str,
+    /// The worst finding that counts.
+    pub severity: Severity,
+    /// Where it stands, in a word.
+    pub state: &'static str,
+    /// The same in a few words, for people.
+    pub says: String,
+    /// When it last did something, where that is known.
+    pub last_output: Option<DateTime<Utc>>,
+    /// Figures of it by name; names carry their unit.
+    pub figures: BTreeMap<&'static str, serde_json::Value>,
+    /// Seconds since the previous patrol of it.
+    pub since_last_s: Option<f64>,
+    /// Seconds that patrols are expected to be apart.
+    pub expected_s: f64,
+    /// When the next patrol is due at the latest.
+    pub next_patrol_by: DateTime<Utc>,
+    /// Findings, the headline first.
+    pub findings: Vec<Finding>,
+    /// Why it could not be patrolled at all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
+impl WardReport {
+    /// One that could not be patrolled.
+    pub fn failed(name: &str, kind: &'static str, why: String, now: DateTime<Utc>) -> Self {
+        Self {
+            name: name.to_owned(),
+            kind,
+            severity: Severity::Unknown,
+            state: "unknown",
+            says: why.clone(),
+            last_output: None,
+            figures: BTreeMap::new(),
+            since_last_s: None,
+            expected_s: 0.0,
+            next_patrol_by: now,
+            findings: Vec::new(),
+            error: Some(why),
+        }
+    }
+
+    /// The same in the form of a run, for formats that tell of both alike.
+    pub fn as_run(&self) -> RunReport {
+        let run = RunReport::failed(&self.name, String::new(), self.next_patrol_by);
+        RunReport {
+            severity: self.severity,
+            phase: self.says.clone(),
+            since_last_s: self.since_last_s,
+            expected_s: self.expected_s,
+            findings: self.findings.clone(),
+            error: self.error.clone(),
+            ..run
+        }
+    }
 }
 
 /// One run.
@@ -199,35 +267,77 @@ fn number<S: Serializer>(value: &Option<f64>, serializer: S) -> Result<S::Ok, S:
 }
 
 impl Report {
+    /// The runs, and what stands around them in the same form.
+    pub fn all(&self) -> Vec<RunReport> {
+        self.runs.iter().cloned().chain(self.around().map(WardReport::as_run)).collect()
+    }
+
+    fn around(&self) -> impl Iterator<Item = &WardReport> {
+        self.agents.iter().chain(&self.downloads).chain(&self.environment)
+    }
+
+    /// What was looked at, counted: `3 runs`, `2 runs and 3 agents`.
+    pub fn counted(&self) -> String {
+        let count = |number: usize, one: &str, many: &str| match number {
+            0 => None,
+            1 => Some(format!("1 {one}")),
+            number => Some(format!("{number} {many}")),
+        };
+        let parts = [
+            count(self.runs.len(), "run", "runs"),
+            count(self.agents.len(), "agent", "agents"),
+            count(self.downloads.len(), "download", "downloads"),
+            self.environment.as_ref().map(|_| "the environment".to_owned()),
+        ];
+        let parts: Vec<String> = parts.into_iter().flatten().collect();
+        match parts.split_last() {
+            None => "nothing".to_owned(),
+            Some((last, [])) => last.clone(),
+            Some((last, rest)) => format!("{} and {last}", rest.join(", ")),
+        }
+    }
+
     /// The same without what looks like a secret: for a reader who may see more of it than of the log.
     #[must_use]
     pub fn redacted(&self, redactor: &Redactor) -> Self {
         let mut report = self.clone();
-        report.notes.iter_mut().for_each(|note| *note = redactor.redact(note));
+        let clean = |text: &mut String| *text = redactor.redact(text);
+        report.notes.iter_mut().for_each(clean);
         report.runs.iter_mut().for_each(|run| run.redact(redactor));
+        let around = report.agents.iter_mut().chain(&mut report.downloads).chain(&mut report.environment);
+        for ward in around {
+            clean(&mut ward.says);
+            ward.error.iter_mut().for_each(clean);
+            ward.findings.iter_mut().for_each(|finding| finding.redact(redactor));
+        }
         report
     }
 
     /// Whether an open finding of this syndrome is in it, from an earlier patrol.
     pub fn tells(&self, syndrome: &str) -> bool {
-        let mut findings = self.runs.iter().flat_map(|run| &run.findings);
+        let around = self.around().flat_map(|ward| &ward.findings);
+        let mut findings = self.runs.iter().flat_map(|run| &run.findings).chain(around);
         findings.any(|finding| finding.syndrome == syndrome && finding.state == Standing::Ongoing)
+    }
+}
+
+impl Finding {
+    fn redact(&mut self, redactor: &Redactor) {
+        let clean = |text: &mut String| *text = redactor.redact(text);
+        [&mut self.message, &mut self.advice].into_iter().for_each(clean);
+        self.occurrences.iter_mut().chain(&mut self.first).for_each(|at| clean(&mut at.text));
+        self.evidence.values_mut().for_each(|value| redactor.redact_value(value));
+        if let Some(note) = self.acknowledged.as_mut().and_then(|word| word.note.as_mut()) {
+            clean(note);
+        }
     }
 }
 
 impl RunReport {
     /// Takes out what looks like a secret: findings quote logs.
     pub fn redact(&mut self, redactor: &Redactor) {
-        let clean = |text: &mut String| *text = redactor.redact(text);
-        self.error.iter_mut().for_each(clean);
-        for finding in &mut self.findings {
-            [&mut finding.message, &mut finding.advice].into_iter().for_each(clean);
-            finding.occurrences.iter_mut().chain(&mut finding.first).for_each(|at| clean(&mut at.text));
-            finding.evidence.values_mut().for_each(|value| redactor.redact_value(value));
-            if let Some(note) = finding.acknowledged.as_mut().and_then(|word| word.note.as_mut()) {
-                clean(note);
-            }
-        }
+        self.error.iter_mut().for_each(|error| *error = redactor.redact(error));
+        self.findings.iter_mut().for_each(|finding| finding.redact(redactor));
     }
 
     /// A run that could not be patrolled.

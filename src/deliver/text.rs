@@ -29,12 +29,13 @@ pub struct Style {
 /// Prints a verdict.
 pub fn report(out: &mut dyn Write, report: &Report, style: Style) -> io::Result<()> {
     let mut lines = Vec::new();
-    if let [run] = report.runs.as_slice() {
+    let all = report.all();
+    if let [run] = all.as_slice() {
         writeln!(out, "{}", first_line(run, style))?;
         details(&mut lines, run, report.time);
     } else {
         writeln!(out, "{}", summary(report, style))?;
-        for run in &report.runs {
+        for run in &all {
             lines.push(format!("  {}", first_line(run, Style { color: false, ..style })));
             if run.severity > Severity::Info {
                 let mut inner = Vec::new();
@@ -91,11 +92,12 @@ pub fn alert(out: &mut dyn Write, alert: &Alert) -> io::Result<()> {
 
 fn summary(report: &Report, style: Style) -> String {
     let word = paint(report.severity, style.color);
-    let bad: Vec<_> = report.runs.iter().filter(|run| run.severity > Severity::Info).collect();
+    let all = report.all();
+    let bad: Vec<_> = all.iter().filter(|run| run.severity > Severity::Info).collect();
     if bad.is_empty() {
-        return format!("{word} {} runs are well", report.runs.len());
+        return format!("{word} {} are well", report.counted());
     }
-    let mut text = format!("{word} {} of {} runs need a look:", bad.len(), report.runs.len());
+    let mut text = format!("{word} {} of {} need a look:", bad.len(), report.counted());
     for run in bad.iter().take(NAMED_MAX) {
         let what = run
             .findings

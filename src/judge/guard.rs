@@ -11,10 +11,14 @@ pub const DELIVERY_FAILED: &str = "delivery_failed";
 
 /// `state_damaged` and `delivery_failed`.
 pub fn check(context: &Context<'_>, _memory: &mut Memory) -> Vec<Opinion> {
-    let facts = &context.look.guard;
+    opinions(&context.look.guard, context.open)
+}
+
+/// The same of whatever has a state and alerts, with what of it is open.
+pub fn opinions(facts: &GuardFacts, open: &[Subject]) -> Vec<Opinion> {
     let mut opinions = vec![state(facts)];
     opinions.extend(facts.undelivered.iter().map(undelivered));
-    let over = context.open.iter().filter(|open| open.check == NAME && open.syndrome == DELIVERY_FAILED);
+    let over = open.iter().filter(|open| open.check == NAME && open.syndrome == DELIVERY_FAILED);
     let over =
         over.filter(|open| !facts.undelivered.iter().any(|owed| Some(&owed.channel) == open.of.as_ref()));
     opinions

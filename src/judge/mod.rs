@@ -3,11 +3,14 @@
 //!
 //! To add a check: one file here, one entry in [`CHECKS`].
 
+pub mod agents;
 pub mod attempt;
 pub mod attendance;
 pub mod checkpoint;
 pub mod disk;
+pub mod download;
 pub mod ending;
+pub mod environment;
 pub mod eta;
 pub mod gpu;
 pub mod gradient;
@@ -32,6 +35,7 @@ pub mod speed;
 pub mod standstill;
 pub mod trend;
 pub mod validation;
+pub mod wards;
 pub mod words;
 
 pub use phase::{Phase, phase};

@@ -3,9 +3,13 @@
 //! To add a source: one file here with a type of facts, one field in [`Look`], and a check of the
 //! same name in [`crate::judge`].
 
+pub mod agents;
 pub mod checkpoint;
+mod command;
 pub mod digest;
 pub mod disk;
+pub mod download;
+pub mod environment;
 pub mod gpu;
 pub mod guard;
 pub mod launched;

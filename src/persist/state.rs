@@ -12,6 +12,7 @@ use crate::decide::Ledger;
 use crate::decide::orders::Orders;
 use crate::error::{Error, Result};
 use crate::judge::attendance::Attendance;
+use crate::judge::wards::WardMemory;
 use crate::judge::{Memory, Phase};
 use crate::observe::log::LogMemory;
 use crate::observe::metric_files::MetricFilesMemory;
@@ -65,6 +66,9 @@ pub struct State {
     /// What the checks remember.
     #[serde(default)]
     pub memory: Memory,
+    /// What is remembered of what is no run.
+    #[serde(default, skip_serializing_if = "WardMemory::is_idle")]
+    pub ward: WardMemory,
     /// What is remembered of asking the judge.
     #[serde(default)]
     pub consult: consult::Memory,
@@ -110,6 +114,7 @@ impl State {
             logs: LogMemory::default(),
             metric_files: MetricFilesMemory::default(),
             memory: Memory::default(),
+            ward: WardMemory::default(),
             consult: consult::Memory::default(),
             ledger: Ledger::default(),
             orders: Orders::default(),

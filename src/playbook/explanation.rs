@@ -153,6 +153,9 @@ mod tests {
             "loss_spike loss_divergence loss_high grad_norm_high lr_zero metrics_frozen steps_skipped",
             "validation_drop validation_loss_regression overfitting reward_collapse reward_hacking_suspected",
             "kl_explosion entropy_collapse throughput_regression",
+            "agent_dead agent_silent waiting_for_input agent_failing agent_unknown agent_renamed",
+            "download_stalled download_restarted download_unknown checksum_mismatch",
+            "environment_broken environment_unknown",
         ]
         .iter()
         .flat_map(|ids| ids.split(' '))

@@ -8,6 +8,7 @@
 //! in the bytes, literals only around a stem, patterns only where a literal stands. Patterns are
 //! ASCII: `\w`, `\d`, `\s` and `\b` know no other letters, and `.` is any byte.
 
+mod around;
 mod batch;
 mod catalogue;
 mod checkpoint;

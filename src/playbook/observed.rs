@@ -24,6 +24,7 @@ pub const OBSERVED: &[(&str, &[Observed])] = &[
     ("log", LOG),
     ("numbers", NUMBERS),
     ("surroundings", SURROUNDINGS),
+    ("agents and downloads", super::around::AROUND),
     ("guard", GUARD),
 ];
 

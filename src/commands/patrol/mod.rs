@@ -3,7 +3,7 @@
 mod print;
 
 use super::launched;
-use super::round::{Acting, Keep, Round};
+use super::round::{self, Acting, Keep, Round};
 use crate::cli::{Common, FailOn, Patrol as Args, ReportFormat};
 use crate::clock::Clock;
 use crate::config::{BareLog, Config};
@@ -79,12 +79,14 @@ fn look(
     report: &mut String,
 ) -> Result<u8> {
     let runs = config.select(&args.selection.runs)?;
+    let wards = round::select(config, &args.selection.runs);
     let keep = if args.stateless { None } else { Some(Keep::open(config)?) };
     let round = Round {
         common,
         clock,
         config,
         keep: keep.as_ref(),
+        wards: &wards,
         whole: args.selection.runs.is_empty() && args.selection.log.is_none(),
         last: args.last || args.stateless,
         acting: if args.dry_run { Acting::Say } else { Acting::Leave },

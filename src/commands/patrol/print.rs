@@ -62,7 +62,7 @@ impl<'a> Printer<'a> {
     /// is, and alerts that no outbox could take.
     fn write(&mut self, told: &Told<'_>) -> io::Result<bool> {
         let report = told.report;
-        let failed: Vec<_> = report.runs.iter().filter(|run| run.error.is_some()).cloned().collect();
+        let failed: Vec<_> = report.all().into_iter().filter(|run| run.error.is_some()).collect();
         let failed = if self.common.quiet { self.unsaid(failed) } else { failed };
         let verdict = !self.common.quiet || self.is_document();
         let style = style(self.common);
@@ -91,7 +91,14 @@ impl<'a> Printer<'a> {
             }
         } else {
             if !failed.is_empty() {
-                let failed = Report { runs: failed, notes: Vec::new(), ..report.clone() };
+                let failed = Report {
+                    runs: failed,
+                    agents: Vec::new(),
+                    downloads: Vec::new(),
+                    environment: None,
+                    notes: Vec::new(),
+                    ..report.clone()
+                };
                 text::report(out, &failed, style)?;
             }
             for alert in told.unkept() {

@@ -180,7 +180,7 @@ fn turn<'s, 'a>(stages: &'s mut [Stage<'a>]) -> Vec<&'s mut Checked<'a>> {
 }
 
 /// What is left of the round's time but for delivery.
-fn left(round: &Round<'_>) -> Duration {
+pub(super) fn left(round: &Round<'_>) -> Duration {
     let delivery = round.common.timeout.mul_f64(DELIVERY).min(DELIVERY_MAX);
     round.common.timeout.saturating_sub(delivery).saturating_sub(round.clock.elapsed())
 }

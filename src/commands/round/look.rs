@@ -29,9 +29,9 @@ const PROBING: f64 = 0.5;
 /// and its slowness must not pass for a dead file system.
 const PROBES_MIN: Duration = Duration::from_secs(1);
 /// Mode of a file that quotes no log.
-const ANY_MODE: u32 = 0o666;
+pub(super) const ANY_MODE: u32 = 0o666;
 /// Mode of a file that may quote a log whose own mode cannot be asked for.
-const OWN_MODE: u32 = 0o600;
+pub(super) const OWN_MODE: u32 = 0o600;
 
 /// How long probes may take under this `--timeout`.
 pub(super) fn probe_deadline(common: &Common) -> Duration {
@@ -111,8 +111,12 @@ pub(super) fn look(
             Answer::Process(observation) => look.process = observation,
             Answer::Memory(observation) => look.memory = observation,
             Answer::Quota(observation) => quotas = observation,
-            // One answer for all runs, taken above.
-            Answer::Gpus(_) | Answer::Who(_) => {}
+            // One answer for all runs, taken above; and what is no run's.
+            Answer::Gpus(_)
+            | Answer::Who(_)
+            | Answer::Agent(_)
+            | Answer::Download(_)
+            | Answer::Environment(_) => {}
         }
     }
     if let Some(record) = &held.record {

@@ -12,21 +12,22 @@ mod keeping;
 mod look;
 mod orchestrating;
 mod verdict;
+mod wards;
 
 use super::delivery::{DELIVERY_MAX, Post};
 use super::launched;
 use crate::cli::Common;
 use crate::clock::Clock;
-use crate::config::{Config, Run};
+use crate::config::{Config, ENVIRONMENT, Run};
 use crate::decide::Alert;
 use crate::deliver::alertmanager::{self, Desk, Seen};
 use crate::deliver::health::{self, Update};
 use crate::deliver::outbox::{Delivery, Outbox};
-use crate::deliver::report::{Report, RunReport, SCHEMA};
+use crate::deliver::report::{Report, RunReport, SCHEMA, WardReport};
 use crate::deliver::{Site, prometheus, text};
 use crate::error::{Error, Result, chain};
 use crate::finding::Severity;
-use crate::judge;
+use crate::judge::{self, Phase};
 use crate::observe::guard::{GuardFacts, Undelivered};
 use crate::observe::probe::{self, Answers, Question};
 use crate::persist::lock::Lock;
@@ -42,6 +43,8 @@ use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::ops::Range;
 use std::time::{Duration, Instant};
+
+pub(crate) use wards::{Ward, WardOutcome, judge_environment, select};
 
 /// Where a round keeps what it must remember.
 pub(crate) struct Keep {
@@ -95,6 +98,8 @@ pub(crate) struct Outcome {
 pub(crate) struct Told<'a> {
     pub(crate) report: &'a Report,
     pub(crate) outcomes: &'a [Outcome],
+    /// What came of what stands around the runs.
+    pub(crate) wards: &'a [WardOutcome],
     /// What could not be done, for people.
     pub(crate) troubles: &'a [String],
 }
@@ -102,12 +107,14 @@ pub(crate) struct Told<'a> {
 impl Told<'_> {
     /// Alerts that are in the outbox.
     pub(crate) fn kept(&self) -> impl Iterator<Item = &Alert> {
-        self.outcomes.iter().filter(|outcome| outcome.kept).flat_map(|outcome| &outcome.alerts)
+        let wards = self.wards.iter().filter(|ward| ward.kept).flat_map(|ward| &ward.alerts);
+        self.outcomes.iter().filter(|outcome| outcome.kept).flat_map(|outcome| &outcome.alerts).chain(wards)
     }
 
     /// Alerts that no outbox could take.
     pub(crate) fn unkept(&self) -> impl Iterator<Item = &Alert> {
-        self.outcomes.iter().filter(|outcome| !outcome.kept).flat_map(|outcome| &outcome.alerts)
+        let wards = self.wards.iter().filter(|ward| !ward.kept).flat_map(|ward| &ward.alerts);
+        self.outcomes.iter().filter(|outcome| !outcome.kept).flat_map(|outcome| &outcome.alerts).chain(wards)
     }
 }
 
@@ -145,6 +152,8 @@ pub(crate) struct Round<'a> {
     pub(crate) clock: &'a Clock,
     pub(crate) config: &'a Config,
     pub(crate) keep: Option<&'a Keep>,
+    /// What stands around the runs and is looked at with them.
+    pub(crate) wards: &'a [Ward<'a>],
     /// All runs of the config are looked at: the health file forgets those that it no longer has.
     pub(crate) whole: bool,
     /// The logs are complete: nothing will follow.
@@ -160,7 +169,8 @@ impl Round<'_> {
     pub(crate) fn look(&self, runs: Vec<&Run>, voice: &mut dyn Voice) -> Verdict {
         let lock_until = Instant::now() + self.common.lock_wait;
         let mut held: Vec<_> = runs.into_iter().map(|run| (run, self.hold(run, lock_until))).collect();
-        let answers = self.probe(&mut held);
+        let mut wards = wards::hold(self, lock_until);
+        let answers = self.probe(&mut held, &mut wards);
         let owed = self.keep.map_or(Ok(Vec::new()), |keep| keep.outbox.undelivered());
         let (mut owed, unread) =
             owed.map_or_else(|error| (Vec::new(), Some(chain(&error))), |owed| (owed, None));
@@ -180,17 +190,19 @@ impl Round<'_> {
             })
             .collect();
         let mut outcomes = counsel::conclude(self, stages);
+        let wards = wards::conclude(self, wards, &answers, &owed);
         let mut troubles: Vec<String> =
             outcomes.iter().flat_map(|outcome| outcome.troubles.clone()).collect();
+        troubles.extend(wards.iter().filter_map(|ward| ward.trouble.clone()));
         troubles.extend(unread);
         if let Some(keep) = self.keep {
-            match self.write_health(keep, &outcomes) {
+            match self.write_health(keep, &outcomes, &wards) {
                 Ok(note) => notes.extend(note),
                 Err(error) => troubles.push(chain(&error)),
             }
         }
-        let report = self.report(&outcomes, notes);
-        let told = Told { report: &report, outcomes: &outcomes, troubles: &troubles };
+        let report = self.report(&outcomes, &wards, notes);
+        let told = Told { report: &report, outcomes: &outcomes, wards: &wards, troubles: &troubles };
         let shown = voice.tell(&told).unwrap_or_else(|error| {
             troubles.push(format!("cannot print the verdict: {error}"));
             BTreeSet::new()
@@ -217,13 +229,20 @@ impl Round<'_> {
         Verdict { severity, outcomes }
     }
 
-    fn report(&self, outcomes: &[Outcome], own: Vec<String>) -> Report {
+    fn report(&self, outcomes: &[Outcome], wards: &[WardOutcome], own: Vec<String>) -> Report {
         let mut notes = self.config.notes.clone();
         notes.extend(own);
         notes.extend(outcomes.iter().flat_map(|outcome| outcome.notes.clone()));
         let runs: Vec<_> = outcomes.iter().map(|outcome| outcome.report.clone()).collect();
-        let severity = runs.iter().map(|run| run.severity).max().unwrap_or_default();
-        Report { schema: SCHEMA, severity, time: self.clock.wall(), runs, agents: [], notes }
+        let around = wards.iter().map(|ward| ward.report.severity);
+        let severity = runs.iter().map(|run| run.severity).chain(around).max().unwrap_or_default();
+        let section = |section| -> Vec<WardReport> {
+            let of = wards.iter().filter(|ward| ward.section == section);
+            of.map(|ward| ward.report.clone()).collect()
+        };
+        let environment = section(ENVIRONMENT).pop();
+        let (time, agents, downloads) = (self.clock.wall(), section("agents"), section("downloads"));
+        Report { schema: SCHEMA, severity, time, runs, agents, downloads, environment, notes }
     }
 
     /// Takes a run's lock and loads its state. A new state is durable before anything rests on it:
@@ -249,7 +268,7 @@ impl Round<'_> {
     }
 
     /// Asks what may block, for all runs in one child.
-    fn probe(&self, held: &mut [(&Run, Result<Held<'_>>)]) -> Answers {
+    fn probe(&self, held: &mut [(&Run, Result<Held<'_>>)], wards: &mut [wards::Held<'_>]) -> Answers {
         let (mut questions, mut stuck) = (Vec::new(), Vec::new());
         let gpus = look::gpu_question(self.config, self.common);
         for held in held.iter_mut().filter_map(|(_, held)| held.as_mut().ok()) {
@@ -261,6 +280,12 @@ impl Round<'_> {
         }
         if !questions.is_empty() {
             questions.extend(gpus);
+        }
+        // Once all runs are under way nobody waits for the environment.
+        let waits = |held: &Held<'_>| held.state.phase == Phase::Waiting;
+        let waits = held.is_empty() || held.iter().filter_map(|(_, held)| held.as_ref().ok()).any(waits);
+        for ward in wards {
+            ward.ask(self.config, waits, &mut questions, &mut stuck);
         }
         probe::ask(&questions, look::probe_deadline(self.common), &stuck, self.clock.wall())
     }
@@ -284,12 +309,19 @@ impl Round<'_> {
     /// The health file's sync makes the states beside it durable as well. A patrol that read nothing
     /// and told nothing loses nothing in a power cut that brings back the files before it. Says what kept
     /// it from writing the metrics beside it, on which nothing rests.
-    fn write_health(&self, keep: &Keep, outcomes: &[Outcome]) -> Result<Option<String>> {
+    fn write_health(
+        &self,
+        keep: &Keep,
+        outcomes: &[Outcome],
+        wards: &[WardOutcome],
+    ) -> Result<Option<String>> {
         let news = |outcome: &Outcome| {
             let read = outcome.report.log.as_ref().is_some_and(|log| log.bytes_read > 0);
             read || !outcome.report.findings.is_empty() || outcome.report.since_last_s.is_none()
         };
-        let durable = outcomes.iter().any(news);
+        let around =
+            |ward: &WardOutcome| !ward.report.findings.is_empty() || ward.report.since_last_s.is_none();
+        let durable = outcomes.iter().any(news) || wards.iter().any(around);
         let update = Update {
             runs: outcomes
                 .iter()
@@ -300,7 +332,12 @@ impl Round<'_> {
                 .collect(),
             failed: outcomes.iter().filter_map(Outcome::failure).collect(),
             only: self.whole.then(|| self.config.runs.iter().map(|run| run.name.clone()).collect()),
-            mode: outcomes.iter().fold(0o666, |mode, outcome| mode & outcome.mode),
+            around: wards::health(self, wards),
+            mode: outcomes
+                .iter()
+                .map(|outcome| outcome.mode)
+                .chain(wards.iter().map(|ward| ward.mode))
+                .fold(0o666, |all, mode| all & mode),
             durable,
         };
         if durable && !keep.store.holds(&self.config.health_file) {

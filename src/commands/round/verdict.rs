@@ -1,6 +1,6 @@
 //! The verdict of one run, as the report and the health file tell it.
 
-use crate::config::{MetricFiles, Run};
+use crate::config::{Config, MetricFiles, Run};
 use crate::decide::Decision;
 use crate::deliver::health::stamp;
 use crate::deliver::note::{self, Beside};
@@ -27,8 +27,6 @@ pub(super) fn report(context: &Context<'_>, state: &State, decision: &Decision) 
     let numbers = &state.memory.numbers;
     let now = context.now.wall;
     let configured = context.config.patrol.interval.as_secs_f64();
-    let expected_s = state.interval_s.map_or(configured, |observed| observed.max(configured));
-    let due = TimeDelta::seconds((INTERVALS_UNTIL_OVERDUE * expected_s) as i64);
     let chosen = gpu::choose(context);
     let profile = judge::profile::profile(context);
     let mut report = RunReport {
@@ -51,7 +49,7 @@ pub(super) fn report(context: &Context<'_>, state: &State, decision: &Decision) 
         process: process(context),
         since_last_s: context.previous.map(|previous| (now - previous.wall).as_seconds_f64()),
         expected_s: configured,
-        next_patrol_by: now.checked_add_signed(due).unwrap_or(now),
+        next_patrol_by: next_patrol_by(context.config, state, now),
         gpus: chosen.iter().flat_map(|chosen| &chosen.cards).map(|gpu| (*gpu).clone()).collect(),
         gpus_by: chosen.map(|chosen| chosen.rule.to_string()),
         findings: decision.findings.clone(),
@@ -80,6 +78,14 @@ fn source(run: &Run) -> Option<String> {
         (None, Some(MetricFiles::Auto) | None) => return None,
     };
     Some(path.to_string_lossy().into_owned())
+}
+
+/// When the next patrol is due at the latest.
+pub(super) fn next_patrol_by(config: &Config, state: &State, now: DateTime<Utc>) -> DateTime<Utc> {
+    let configured = config.patrol.interval.as_secs_f64();
+    let expected_s = state.interval_s.map_or(configured, |observed| observed.max(configured));
+    let due = TimeDelta::seconds((INTERVALS_UNTIL_OVERDUE * expected_s) as i64);
+    now.checked_add_signed(due).unwrap_or(now)
 }
 
 fn log(context: &Context<'_>, path: &str) -> LogReport {
@@ -199,7 +205,7 @@ fn card(gpu: &Gpu) -> Value {
     })
 }
 
-fn finding(finding: &Finding) -> Value {
+pub(super) fn finding(finding: &Finding) -> Value {
     let first = finding.first.as_ref();
     json!({
         "syndrome": finding.syndrome,

@@ -129,6 +129,7 @@ impl Attended<'_> {
                 clock: &clock,
                 config: self.config,
                 keep: Some(self.keep),
+                wards: &[],
                 whole: false,
                 last: false,
                 acting: self.acting,

@@ -112,9 +112,9 @@ fn a_runs_profile_and_the_limit_of_its_loss_are_the_users_word() {
 #[test]
 fn what_a_later_version_does_is_accepted_and_named_once() {
     let config = loaded(
-        "agents: [x]\ntraining: {gpu_util_min: 0.4, phase1_steps: 5, memory_usage_max: 0.95, loss_nan_action: alert}\npatrol: {gpu_temp_max: 80}\nruns:\n- {name: a, log: l, gpus: [0], command: x}\n- {name: b, log: m, gpus: [1, GPU-5], process: {slurm_job: 12}}\n",
+        "training: {gpu_util_min: 0.4, phase1_steps: 5, memory_usage_max: 0.95, loss_nan_action: alert}\npatrol: {gpu_temp_max: 80}\nruns:\n- {name: a, log: l, gpus: [0], command: x}\n- {name: b, log: m, gpus: [1, GPU-5], process: {slurm_job: 12}}\n",
     );
-    let expected = ["agents", "runs[].process.slurm_job"];
+    let expected = ["runs[].process.slurm_job"];
     let mut expected: Vec<String> =
         expected.iter().map(|key| format!("{key} is not in effect in this version")).collect();
     let mut notes = config.notes;

@@ -2,8 +2,11 @@
 
 use crate::config::{CheckpointSpec, GpuSource, ProcessSpec};
 use crate::observe::Observation;
+use crate::observe::agents::{self, AgentFacts, AgentQuestion};
 use crate::observe::checkpoint::{self, CheckpointFacts};
 use crate::observe::disk::{self, DiskFacts, Purpose};
+use crate::observe::download::{self, DownloadAnswer, DownloadQuestion};
+use crate::observe::environment::{self, EnvironmentAnswer, EnvironmentQuestion};
 use crate::observe::gpu::{self, GpuFacts};
 use crate::observe::memory::{self, MemoryFacts};
 use crate::observe::process::{self, Found, Identity, ProcessFacts, Who};
@@ -31,6 +34,9 @@ pub enum Question {
     Quota,
     Gpus { source: GpuSource, patience: Duration },
     Memory(Option<Box<Question>>, Option<Identity>),
+    Agent(String, AgentQuestion),
+    Download(String, DownloadQuestion),
+    Environment(EnvironmentQuestion),
     Who(Vec<u32>),
 }
 
@@ -51,6 +57,12 @@ pub enum Answer {
     Gpus(Observation<GpuFacts>),
     /// The memory of the run's machine and control group.
     Memory(Observation<MemoryFacts>),
+    /// An agent.
+    Agent(Observation<AgentFacts>),
+    /// A download.
+    Download(Observation<DownloadAnswer>),
+    /// The environment.
+    Environment(Observation<EnvironmentAnswer>),
     /// Who these processes are.
     Who(Observation<Vec<Who>>),
 }
@@ -122,6 +134,11 @@ impl Question {
             Self::Quota => "quota".to_owned(),
             Self::Gpus { source: GpuSource::File(path), .. } => format!("GPUs {}", path.display()),
             Self::Gpus { .. } => "GPUs (NVIDIA driver)".to_owned(),
+            Self::Agent(name, _) => format!("agent {name}"),
+            Self::Environment(EnvironmentQuestion::Look { .. }) => "environment".to_owned(),
+            Self::Environment(EnvironmentQuestion::Torch { .. }) => "torch".to_owned(),
+            Self::Download(name, DownloadQuestion::Look { .. }) => format!("download {name}"),
+            Self::Download(name, DownloadQuestion::Sums { .. }) => format!("checksums of {name}"),
             Self::Memory(None, _) => "memory".to_owned(),
             Self::Who(pids) => {
                 let pids: Vec<String> = pids.iter().map(u32::to_string).collect();
@@ -144,12 +161,15 @@ impl Question {
             Self::Quota => Answer::Quota(Observation::Failed { why }),
             Self::Gpus { .. } => Answer::Gpus(Observation::Failed { why }),
             Self::Memory(..) => Answer::Memory(Observation::Failed { why }),
+            Self::Agent(..) => Answer::Agent(Observation::Failed { why }),
+            Self::Download(..) => Answer::Download(Observation::Failed { why }),
+            Self::Environment(..) => Answer::Environment(Observation::Failed { why }),
             Self::Who(_) => Answer::Who(Observation::Failed { why }),
         }
     }
 
     /// Looks. May block for ever.
-    pub(super) fn answer(self) -> Answer {
+    pub(in crate::observe) fn answer(self) -> Answer {
         match self {
             Self::Log(path) => {
                 touch(Path::new(&path));
@@ -174,6 +194,9 @@ impl Question {
             Self::Match(regex, known) => {
                 Answer::Process(process::read(&ProcessSpec::Match(regex), known.as_ref()))
             }
+            Self::Agent(_, question) => Answer::Agent(agents::read(question)),
+            Self::Download(_, question) => Answer::Download(download::read(question)),
+            Self::Environment(question) => Answer::Environment(environment::read(question)),
             Self::Launched(process) => Answer::Process(process::read(&ProcessSpec::Launched(process), None)),
             Self::Quota => Answer::Quota(quota::read()),
             Self::Gpus { source, patience } => Answer::Gpus(gpu::read(&source, patience)),

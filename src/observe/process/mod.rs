@@ -181,6 +181,25 @@ pub fn start_ticks(_pid: i32) -> Option<u64> {
     None
 }
 
+/// A process and its descendants.
+#[cfg(target_os = "linux")]
+pub fn tree(pid: i32) -> Vec<i32> {
+    std::iter::once(pid).chain(proc::descendants(pid)).collect()
+}
+
+/// A process alone, on a platform without /proc.
+#[cfg(not(target_os = "linux"))]
+pub fn tree(pid: i32) -> Vec<i32> {
+    vec![pid]
+}
+
+/// The command line of a living process, its arguments parted by spaces.
+pub fn command_line(pid: i32) -> Option<String> {
+    let bytes = std::fs::read(format!("/proc/{pid}/cmdline")).ok()?;
+    let text = String::from_utf8_lossy(&bytes).replace('\0', " ");
+    Some(text.trim_end().to_owned()).filter(|text| !text.is_empty())
+}
+
 /// Who a process is; never known on a platform without /proc.
 #[cfg(not(target_os = "linux"))]
 pub fn identity(_pid: i32) -> Option<Identity> {

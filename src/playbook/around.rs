@@ -1,0 +1,86 @@
+//! What is said of those who stand around the runs: agents, downloads, the environment.
+
+use super::observed::Observed;
+
+pub(super) const AROUND: &[Observed] = &[
+    Observed {
+        id: "agent_dead",
+        title: "An agent is not there any more",
+        severity: "critical",
+        means: "Its tmux pane, session, unit or process has ended, or what must run in the pane no longer does.",
+        told_apart: "The message says which: a dead process, a missing session, no server. A session that was only renamed is `agent_renamed`.",
+        advice: "Look at its last lines for why it ended, then start it again.",
+    },
+    Observed {
+        id: "agent_silent",
+        title: "An agent puts nothing out",
+        severity: "warning",
+        means: "Its pane showed no work, its heartbeat was too old or its probe gave no good answer for longer than its limit.",
+        told_apart: "A clock, a spinner or a bar alone is no work. A question that waits for somebody is `waiting_for_input`.",
+        advice: "Attach to it and look: a hung tool, a lost connection or a finished task look alike from outside.",
+    },
+    Observed {
+        id: "waiting_for_input",
+        title: "An agent waits for a key",
+        severity: "warning",
+        means: "The last thing on its screen is a question, a pager, a password prompt or a menu, and nobody answers.",
+        told_apart: "It lives and is not hung. An empty input box is none of these and becomes `agent_silent`.",
+        advice: "Answer it, and give the agent the permission that it asks for again and again.",
+    },
+    Observed {
+        id: "agent_failing",
+        title: "An agent's requests fail",
+        severity: "warning",
+        means: "Of the requests that its heartbeat counted in the last hour more failed than `error_rate_max` allows.",
+        told_apart: "It beats, so it lives. What was counted before the first patrol is history.",
+        advice: "Look at what its requests are answered with: a quota, a login, or the service itself.",
+    },
+    Observed {
+        id: "agent_unknown",
+        title: "It cannot be told whether an agent is well",
+        severity: "unknown",
+        means: "Its tmux server, systemd or heartbeat could not be asked, or was never there.",
+        told_apart: "Could not look is never well. A server that is gone after the agent was seen is `agent_dead`.",
+        advice: "Look by hand as the user that the patrol runs as; under cron name the tmux socket.",
+    },
+    Observed {
+        id: "agent_renamed",
+        title: "An agent's tmux session has another name",
+        severity: "info",
+        means: "Its pane lives under another session, window or number than `target` says, and is followed by its id.",
+        told_apart: "It lives. After the server restarts the id means nothing, and the target finds nobody.",
+        advice: "Change `target` in the config.",
+    },
+    Observed {
+        id: "download_stalled",
+        title: "A download does not come",
+        severity: "warning",
+        means: "No byte came for its own usual pause three times over, or its pace fell to nothing.",
+        told_apart: "One that is complete has all bytes, files or checksums that the config asks for, and is not stalled.",
+        advice: "Look at whoever fetches it: most resume where they stopped.",
+    },
+    Observed {
+        id: "download_restarted",
+        title: "A download began anew",
+        severity: "warning",
+        means: "Less than half of what was there before is left.",
+        told_apart: "It comes, but what had come was thrown away.",
+        advice: "Let whoever fetches it resume, and look why it did not.",
+    },
+    Observed {
+        id: "download_unknown",
+        title: "It cannot be told how a download goes",
+        severity: "unknown",
+        means: "Its path could not be looked at, or its manifest is no list of checksums.",
+        told_apart: "A manifest that is not there yet may come with the download and is waited for.",
+        advice: "Look by hand as the user that the patrol runs as.",
+    },
+    Observed {
+        id: "environment_unknown",
+        title: "It cannot be told whether the environment is well",
+        severity: "unknown",
+        means: "What `environment:` asks for could not be looked at in time.",
+        told_apart: "What lacks is told as `environment_broken`.",
+        advice: "Type `trainguard check --environment`, and look for a file system that does not answer.",
+    },
+];
