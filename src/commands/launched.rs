@@ -52,10 +52,12 @@ fn adopt(config: &mut Config, bare: bool, names: &[String], now: DateTime<Utc>) 
         let record = record(&store, &name).ok().flatten();
         if let Some(run) = config.runs.iter_mut().find(|run| run.name == name) {
             let Some(record) = record else { continue };
-            run.process.get_or_insert(ProcessSpec::Launched(record.process));
+            if let Some(process) = process(&record, &mut config.notes) {
+                run.process.get_or_insert(process);
+            }
             run.log.get_or_insert(record.log);
         } else if !bare {
-            let run = run(&name, record.as_ref());
+            let run = run(&name, record.as_ref(), &mut config.notes);
             match record.filter(|_| !names.contains(&name)) {
                 Some(record) if is_settled(&store, &record, now) => over.push((record.started, run)),
                 _ => config.runs.push(run),
@@ -71,12 +73,23 @@ fn adopt(config: &mut Config, bare: bool, names: &[String], now: DateTime<Utc>) 
     Ok(())
 }
 
-fn run(name: &str, record: Option<&Record>) -> Run {
+/// How the process is found: on the machine where it was started, for elsewhere its number means
+/// somebody else, and its absence nothing.
+fn process(record: &Record, notes: &mut Vec<String>) -> Option<ProcessSpec> {
+    if record.is_here() {
+        return Some(ProcessSpec::Launched(record.process.clone()));
+    }
+    let host = record.host.as_deref().unwrap_or_default();
+    notes.push(format!("{} was launched on {host}: its process is looked at only there", record.run));
+    None
+}
+
+fn run(name: &str, record: Option<&Record>, notes: &mut Vec<String>) -> Run {
     Run {
         name: name.to_owned(),
         log: record.map(|record| record.log.clone()),
         command: record.map(|record| shown(&record.command)),
-        process: record.map(|record| ProcessSpec::Launched(record.process.clone())),
+        process: record.and_then(|record| process(record, notes)),
         metrics: None,
         checkpoints: None,
         total_steps: None,

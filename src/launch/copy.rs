@@ -34,11 +34,6 @@ impl Copy {
         !piece.is_empty()
     }
 
-    /// Copies all that is new.
-    pub fn finish(&mut self, out: &mut dyn Write) {
-        while self.advance(out) {}
-    }
-
     fn read(&mut self) -> io::Result<usize> {
         // A rotation that copies and truncates begins again at the start.
         if self.log.metadata()?.len() < self.at {
@@ -63,12 +58,12 @@ mod tests {
         let mut copy = Copy::new(file.path(), 4).unwrap();
         let mut out = Vec::new();
         log.write_all(&vec![b'x'; 3 * PIECE]).unwrap();
-        copy.finish(&mut out);
+        while copy.advance(&mut out) {}
         assert_eq!(out.len(), 3 * PIECE);
         log.set_len(0).unwrap();
         log.write_all(b"new\n").unwrap();
         out.clear();
-        copy.finish(&mut out);
+        while copy.advance(&mut out) {}
         assert_eq!(out, b"new\n");
     }
 }

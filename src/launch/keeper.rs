@@ -10,7 +10,7 @@ use super::log::Log;
 use super::{Order, Word, command};
 use crate::error::chain;
 use crate::observe::process::{self, Identity};
-use crate::persist::run_directory::{Exit, Record, RunDirectory};
+use crate::persist::run_directory::{Exit, Record, RunDirectory, host};
 use crate::persist::store::Store;
 use chrono::{DateTime, Utc};
 use rustix::process::{Pid, Signal, kill_process_group};
@@ -85,9 +85,9 @@ fn say(mut launch: &UnixStream, word: &Word) -> io::Result<()> {
     launch.write_all(&line)
 }
 
-/// Takes the signals of terminals and of `pkill`. Handlers and not `SIG_IGN`, which the command would inherit.
+/// Takes the signals of terminals, of `pkill` and of schedulers that warn a whole job. Handlers and not `SIG_IGN`, which the command would inherit.
 fn heed_nothing() -> io::Result<()> {
-    for signal in [Signal::HUP, Signal::INT, Signal::QUIT, Signal::TERM] {
+    for signal in [Signal::HUP, Signal::INT, Signal::QUIT, Signal::TERM, Signal::USR1, Signal::USR2] {
         signal_hook::flag::register(signal.as_raw(), Arc::new(AtomicBool::new(false)))?;
     }
     Ok(())
@@ -186,6 +186,7 @@ fn record(order: &Order, process: Identity, started: DateTime<Utc>) -> Record {
         keeper: i32::try_from(std::process::id()).ok().and_then(process::identity),
         git: order.git.clone(),
         gpus: order.gpus.clone(),
+        host: Some(host()),
         variables: environment.keys().cloned().collect(),
         environment: order.keep_environment.then_some(environment),
     }

@@ -61,6 +61,9 @@ pub struct Record {
     /// The GPUs that it was started with, as UUIDs or as the environment named them.
     #[serde(default)]
     pub gpus: Vec<String>,
+    /// The machine on which it was started: elsewhere its process is not to be looked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<String>,
     /// Names of the variables of its environment.
     pub variables: Vec<String>,
     /// The variables with their values: kept only where a restart is configured.
@@ -68,7 +71,17 @@ pub struct Record {
     pub environment: Option<BTreeMap<String, String>>,
 }
 
+/// The name of this machine.
+pub fn host() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
 impl Record {
+    /// Whether it was started on this machine, as far as is known.
+    pub fn is_here(&self) -> bool {
+        self.host.as_ref().is_none_or(|started| *started == host())
+    }
+
     /// The schema that this version writes.
     pub const SCHEMA: &str = "trainguard/run/1";
 }

@@ -9,11 +9,17 @@ use crate::persist::store::Store;
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::AsFd;
-use std::sync::mpsc::RecvTimeoutError;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::thread;
 use std::time::Duration;
 
 /// How often the log is copied and signals are passed on: as good as at once for a person.
 const TICK: Duration = Duration::from_millis(50);
+/// A reader that has not taken the last lines after so long does not read.
+const LAST_LINES: Duration = Duration::from_secs(10);
 
 /// Whoever stays with a run.
 pub(super) struct Company<'a> {
@@ -26,18 +32,15 @@ impl Company<'_> {
     /// Stays until the command has ended; `None` where nobody noted how.
     pub(super) fn keep(self) -> Option<Exit> {
         let Record { run, process, log, .. } = self.running.record.clone();
-        let mut copy = Copy::new(&log, self.running.log_from)
-            .inspect_err(|error| say(&format!("the log is not copied here, it cannot be read: {error}")))
-            .ok();
-        let mut out = standard_output();
+        let over = Arc::new(AtomicBool::new(false));
+        let copied = copy(&log, self.running.log_from, &over);
         let ended = self.running.ended();
         let mut alone = false;
         let exit = loop {
-            let news = copy.as_mut().is_some_and(|copy| copy.advance(&mut out));
             for name in self.signals.pass_on(&process) {
                 say(&format!("{name} is passed on to {run}; waiting for its end"));
             }
-            match ended.recv_timeout(if news { Duration::ZERO } else { TICK }) {
+            match ended.recv_timeout(TICK) {
                 Ok(exit) => break Some(exit),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) if !launch::lives(&process) => {
@@ -49,15 +52,45 @@ impl Company<'_> {
                         say(&format!("the process that waits for {run} was killed; {run} goes on"));
                     }
                     alone = true;
-                    std::thread::sleep(TICK);
+                    thread::sleep(TICK);
                 }
             }
         };
-        if let Some(copy) = &mut copy {
-            copy.finish(&mut out);
-        }
+        over.store(true, Ordering::Release);
+        // Nobody copies any more where the thread has ended.
+        let _ = copied.recv_timeout(LAST_LINES);
         exit
     }
+}
+
+/// Copies the log until all is over; a word comes when it is done. In a thread of its own: a reader
+/// that does not read must not keep signals from the run.
+fn copy(log: &Path, from: u64, over: &Arc<AtomicBool>) -> Receiver<()> {
+    let (done, copied) = mpsc::channel();
+    let (log, over) = (log.to_owned(), Arc::clone(over));
+    let follow = move || {
+        let mut copy = match Copy::new(&log, from) {
+            Ok(copy) => copy,
+            Err(error) => return say(&format!("the log is not copied here, it cannot be read: {error}")),
+        };
+        let mut out = standard_output();
+        loop {
+            let last = over.load(Ordering::Acquire);
+            if copy.advance(&mut out) {
+                continue;
+            }
+            if last {
+                break;
+            }
+            thread::sleep(TICK);
+        }
+        // Whoever waited longer than that has gone.
+        let _ = done.send(());
+    };
+    if let Err(error) = thread::Builder::new().spawn(follow) {
+        say(&format!("the log is not copied here: {error}"));
+    }
+    copied
 }
 
 /// Standard output by a name of its own: the main thread holds the lock of the usual one.

@@ -99,7 +99,7 @@ impl Round<'_> {
         if watcher.other(state).is_some() {
             return None;
         }
-        let ending = ending(context, state, decision)?;
+        let ending = ending(context, state, decision, watcher.stays)?;
         if watcher.stays && matches!(ending, Ending::Critical(_)) {
             return Some(ending);
         }

@@ -7,6 +7,7 @@ use crate::judge::attendance::Progress;
 use crate::judge::{Context, Phase, nan, words};
 use crate::observe::process::ProcessFacts;
 use crate::persist::state::State;
+use std::cmp::Reverse;
 
 /// A failure that only words tell stands for so long, seconds, before it is believed of a process that
 /// lives: a traceback that is caught is followed by rows, and one that is not by the process's end.
@@ -43,14 +44,20 @@ impl Ending {
     }
 }
 
-/// Whether the phase ends with this look, and how.
-pub(super) fn ending(context: &Context<'_>, state: &State, decision: &Decision) -> Option<Ending> {
+/// Whether the phase ends with this look, and how. Who stays goes on after something critical, and hands
+/// over with it open.
+pub(super) fn ending(
+    context: &Context<'_>,
+    state: &State,
+    decision: &Decision,
+    stays: bool,
+) -> Option<Ending> {
     let watch = context.attended?;
     // A run that is about to be started again begins its phase again.
     if state.orders.pending.iter().any(|order| matches!(order.action, Action::Restart(_))) {
         return None;
     }
-    let mut critical = decision.findings.iter().filter(|finding| {
+    let critical = decision.findings.iter().filter(|finding| {
         let open = matches!(finding.state, Standing::New | Standing::Ongoing);
         open && finding.severity == Severity::Critical && finding.acknowledged.is_none()
     });
@@ -61,14 +68,25 @@ pub(super) fn ending(context: &Context<'_>, state: &State, decision: &Decision) 
         let blamed = decision.findings.iter().find(blamed).map(|finding| Box::new(finding.clone()));
         return Some(Ending::RunEnded { phase: state.phase, cause: blamed.or(first) });
     }
-    let settled = critical.find(|finding| is_settled(context, state, finding));
-    if let Some(finding) = settled {
-        return Some(Ending::Critical(Box::new(finding.clone())));
-    }
     let progress = watch.progress(&state.memory.numbers);
     let long = watch.lasted(context.now) >= context.config.training.phase1_max;
-    // What is critical and not settled yet is waited for.
-    (first.is_none() && (progress.is_complete() || long)).then_some(Ending::HandedOver(progress))
+    let enough = progress.is_complete() || long;
+    // Of several the newest: the others were told when they were.
+    let settled = critical.filter(|finding| is_settled(context, state, finding));
+    let settled = settled.min_by_key(|finding| Reverse(finding.since));
+    match settled {
+        Some(finding) if !(stays && enough && is_told(finding)) => {
+            Some(Ending::Critical(Box::new(finding.clone())))
+        }
+        // What is critical and not settled yet is waited for.
+        None if first.is_some() => None,
+        _ => enough.then_some(Ending::HandedOver(progress)),
+    }
+}
+
+/// Whether an earlier look found it, and told it.
+fn is_told(finding: &Finding) -> bool {
+    finding.state == Standing::Ongoing
 }
 
 /// Whether a critical finding is there to stay: one NaN of a scaler and a caught exception are not.

@@ -38,6 +38,7 @@ fn launched(scene: &Scene, command: &[&str], environment: bool) -> Session {
     let variables = [("PATH", "/usr/bin:/bin"), ("SECRET", "xyzzy")]
         .map(|(name, value)| (name.to_owned(), value.to_owned()));
     let record = Record {
+        host: None,
         schema: Record::SCHEMA.to_owned(),
         run: "demo".to_owned(),
         command: command.iter().map(|word| (*word).to_owned()).collect(),
