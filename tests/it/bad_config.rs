@@ -88,13 +88,14 @@ fn a_run_that_the_config_does_not_have_is_answered_with_the_nearest() {
 
 #[test]
 fn what_is_not_in_effect_and_who_else_can_write_are_said_in_the_verdict() {
-    let scene = with_config(&format!("patrol: {{disk_min_gb: 0}}\norchestrator: []\n{RUN}"));
+    let run = "runs:\n- {name: demo, log: train.log, workdir: .}\n";
+    let scene = with_config(&format!("patrol: {{disk_min_gb: 0}}\n{run}"));
     let mode = std::fs::Permissions::from_mode(0o666);
     std::fs::set_permissions(scene.path("trainguard.yaml"), mode).unwrap();
     let answer = scene.run(&["patrol"]);
     assert_eq!(answer.code, 0, "{answer:?}");
     assert_eq!(
-        answer.stdout.matches("orchestrator is not in effect in this version").count(),
+        answer.stdout.matches("workdir is not in effect in this version").count(),
         1,
         "{answer:?}"
     );
