@@ -137,11 +137,14 @@ impl Named {
             ))
         };
         let store = Store::open_existing(&directory)?.ok_or_else(unknown)?;
-        if !State::exists(&store, run) {
+        // A run that was just launched has no state yet.
+        let record = if State::exists(&store, run) { None } else { launched::record(&store, run)? };
+        if record.is_none() && !State::exists(&store, run) {
             return Err(unknown());
         }
+        let log = record.as_ref().map(|record| record.log.as_path());
         let lock = store.lock_run(run, common.lock_wait)?;
-        let Loaded { state, damage } = State::load_any(&store, run, None, clock)?;
+        let Loaded { state, damage } = State::load_any(&store, run, log, clock)?;
         match damage {
             None => Ok(Self { store, state, _lock: lock }),
             Some(damage) => {

@@ -120,6 +120,10 @@ fn first_line(run: &RunReport, style: Style) -> String {
             let _ = write!(text, "/{}", plain(total));
         }
     }
+    // A run without findings is headed by its phase anyway.
+    if matches!(run.phase.as_str(), "paused" | "stopped") && run.findings.iter().any(is_headline) {
+        let _ = write!(text, " ({})", run.phase);
+    }
     let _ = write!(text, ": {}", headline(run));
     if let Some(eta) = &run.eta {
         let (low, high) = (span(eta.low_s), span(eta.high_s));

@@ -94,10 +94,6 @@ fn what_is_not_in_effect_and_who_else_can_write_are_said_in_the_verdict() {
     std::fs::set_permissions(scene.path("trainguard.yaml"), mode).unwrap();
     let answer = scene.run(&["patrol"]);
     assert_eq!(answer.code, 0, "{answer:?}");
-    assert_eq!(
-        answer.stdout.matches("workdir is not in effect in this version").count(),
-        1,
-        "{answer:?}"
-    );
+    assert_eq!(answer.stdout.matches("workdir is not in effect in this version").count(), 1, "{answer:?}");
     assert!(answer.stdout.contains("is writable by everybody: chmod go-w"), "{answer:?}");
 }

@@ -99,6 +99,7 @@ impl Plan {
     pub(super) fn start(&mut self, args: &Launch, common: &Common, clock: &Clock) -> Result<Running> {
         let _lock = self.store.lock_run(&self.order.run, common.lock_wait)?;
         refuse_a_living_one(&self.store, &self.order.run, clock)?;
+        refuse_a_log_in_use(&self.store, &self.order)?;
         self.order.git = git::commit(&self.order.directory);
         launch::start(&self.order, if args.stdin { Stdio::inherit() } else { Stdio::null() })
     }
@@ -142,6 +143,24 @@ fn given(name: &str, store: &Store, common: &Common, clock: &Clock) -> Result<St
 fn refuse_a_living_one(store: &Store, name: &str, clock: &Clock) -> Result<()> {
     let record = launched::record(store, name)?;
     record.map_or(Ok(()), |record| launched::refuse_if_it_lives(&record, clock.wall()))
+}
+
+/// Two trainings in one log are told apart by nobody.
+fn refuse_a_log_in_use(store: &Store, order: &Order) -> Result<()> {
+    for name in RunDirectory::recorded(store)?.into_iter().filter(|name| *name != order.run) {
+        // What cannot be read of another run is for its patrol to say.
+        let record = launched::record(store, &name).ok().flatten();
+        if let Some(record) =
+            record.filter(|record| record.log == order.log && launch::lives(&record.process))
+        {
+            return Err(Error::Usage(format!(
+                "{} is written by the run {name}, whose process {} lives: give this one another with --log, or stop that one first (trainguard stop {name})",
+                order.log.display(),
+                record.process.pid
+            )));
+        }
+    }
+    Ok(())
 }
 
 /// A name that nobody has: told from its like by a number, and taken by making its directory.

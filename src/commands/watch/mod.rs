@@ -196,8 +196,8 @@ fn refuse(outcome: &Outcome, watcher: &Watcher, first: bool) -> Result<()> {
     let run = &outcome.report.name;
     if let Some(other) = outcome.state.as_ref().and_then(|state| watcher.other(state)) {
         return Err(Error::Locked(format!(
-            "run '{run}' is watched by process {} already: end that one (kill {}), or let it go on",
-            other.pid, other.pid
+            "run '{run}' is watched by process {} already, by `trainguard watch` or by the `trainguard launch` that started it: let it go on, and look once with `trainguard patrol`",
+            other.pid
         )));
     }
     match &outcome.report.error {
