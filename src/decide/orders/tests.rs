@@ -51,8 +51,9 @@ impl Guarded {
             ended_by_operator: false,
         };
         let decision = decide(opinions, &mut self.ledger, &rules);
-        let lost =
-            |alert: &&alert::Alert| (alert.transition, &*alert.syndrome) == (Transition::Opened, nan::SYNDROME);
+        let lost = |alert: &&alert::Alert| {
+            (alert.transition, &*alert.syndrome) == (Transition::Opened, nan::SYNDROME)
+        };
         self.told += decision.alerts.iter().filter(lost).count();
         let (ledger, launch) = (&self.ledger, self.launch.as_ref());
         let orders = &mut self.orders;
@@ -348,7 +349,6 @@ fn a_relaunch_that_is_nan_again_is_stopped_again_and_alerted_once() {
     assert_eq!(patrolled(&mut guarded), ["stop"]);
     guarded.scene.losses(34..37, |_| f64::NAN);
     assert!(patrolled(&mut guarded).is_empty(), "once for each start");
-    assert_eq!(guarded.ledger.open.len(), 1);
     assert_eq!(guarded.told, 1, "one story, one alert");
 }
 
