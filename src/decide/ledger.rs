@@ -63,6 +63,13 @@ pub struct Open {
     pub role: Role,
     /// When it opened.
     pub since: DateTime<Utc>,
+    /// When it was last read: the last patrol with hits, or that saw it where it has none.
+    #[serde(default)]
+    pub(crate) read: Option<DateTime<Utc>>,
+    /// The later attempt that failed like the one in which it opened, and when that was seen: one
+    /// story for people, and new for what is to be done.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(crate) again: Option<(u32, DateTime<Utc>)>,
     /// Hits in all, or patrols that saw it.
     pub count: u64,
     /// The first hit of all.
@@ -194,6 +201,8 @@ impl Open {
             evidence: claim.evidence,
             role: claim.role,
             since: now,
+            read: Some(now),
+            again: None,
             count: claim.hits.max(1),
             first: claim.occurrences.into_iter().next(),
             occasion,
@@ -208,7 +217,14 @@ impl Open {
     }
 
     /// Takes over what a claim says now. Hits add up; anything else counts the patrols that saw it.
-    pub(crate) fn update(&mut self, claim: Claim) {
+    pub(crate) fn update(&mut self, claim: Claim, attempt: u32, now: DateTime<Utc>) {
+        if claim.occasion.is_none() || claim.hits > 0 {
+            self.read = Some(now);
+        }
+        if self.scope == Scope::Attempt && self.attempt != attempt {
+            self.again = Some((attempt, now));
+        }
+        self.attempt = attempt;
         self.severity = claim.severity;
         self.message = claim.message;
         self.advice = claim.advice;

@@ -152,8 +152,7 @@ impl Stage<'_> {
         let open = &mut self.ledger.open[index];
         let occurrences = claim.occurrences.clone();
         // An attempt that failed like the one before it without progress between them.
-        open.attempt = self.rules.attempt;
-        open.update(claim);
+        open.update(claim, self.rules.attempt, now);
         let worsened = open.severity > open.told && open.told != Severity::Ok;
         if worsened {
             open.acknowledged = None;

@@ -15,7 +15,7 @@ use super::ledger::{Ledger, Open};
 use crate::config::actions::{GRACE, Hold};
 use crate::config::{Action, Actions, NanAction};
 use crate::finding::{Finding, Severity, Standing};
-use crate::judge::{self, Context, Memory, nan};
+use crate::judge::{self, Context, Memory, nan, words};
 use crate::observe::Observation;
 use crate::observe::process::{Found, Identity, Life};
 use crate::playbook;
@@ -104,7 +104,10 @@ impl Orders {
         });
         for finding in open {
             let Some(action) = rule(finding, facts, &place) else { continue };
-            let Some(alert) = opening(finding, ledger, facts) else { continue };
+            let Some(open) = open_of(finding, ledger, facts) else { continue };
+            if !is_of_this_process(open, facts, &place) {
+                continue;
+            }
             if finding.syndrome == nan::SYNDROME
                 && !matches!(action, Action::Command(_))
                 && !nan::is_certain(facts.context, facts.memory)
@@ -115,7 +118,7 @@ impl Orders {
             if !is_program && process {
                 continue;
             }
-            match self.order(finding, &action, alert, facts, &place, findings) {
+            match self.order(finding, &action, open, facts, &place, findings) {
                 Some(Ok(order)) => {
                     process |= !is_program;
                     given.orders.push(order);
@@ -154,14 +157,19 @@ impl Orders {
         &self,
         finding: &Finding,
         action: &Action,
-        alert: String,
+        open: &Open,
         facts: &Facts<'_>,
         place: &Standpoint<'_>,
         findings: &[Finding],
     ) -> Option<Result<Order, Refusal>> {
         let now = facts.context.now.wall;
+        let alert = opening(open, facts);
+        let opening = match open.again {
+            None => alert.clone(),
+            Some((attempt, _)) => alert::id(&["again", &alert, &attempt.to_string()]),
+        };
         // A restart may be ordered again for the same finding: the run died again before it got on.
-        let id_of = |number: &str| alert::id(&["order", &alert, action.word(), number]);
+        let id_of = |number: &str| alert::id(&["order", &opening, action.word(), number]);
         let mut earlier = 0_usize;
         while matches!(action, Action::Restart(_)) && self.given.contains(&id_of(&earlier.to_string())) {
             earlier += 1;
@@ -169,7 +177,7 @@ impl Orders {
         let id =
             id_of(&if matches!(action, Action::Restart(_)) { earlier.to_string() } else { String::new() });
         let refuse = |why: String| {
-            let id = alert::id(&["refused", &alert, action.word()]);
+            let id = alert::id(&["refused", &opening, action.word()]);
             let is_new = !self.given.contains(&id);
             Some(Err(Refusal { is_new, action: action.word(), cause: cause(finding, facts), why, id }))
         };
@@ -251,18 +259,26 @@ fn rule(finding: &Finding, facts: &Facts<'_>, place: &Standpoint<'_>) -> Option<
     } else {
         by_severity.cloned()
     };
-    action.filter(|action| *action != Action::Alert && is_of_this_process(finding, place))
+    action.filter(|action| *action != Action::Alert)
 }
 
 /// A trouble of an attempt is that of the process that lived when it opened: whoever was started
-/// after it is not to blame.
-fn is_of_this_process(finding: &Finding, place: &Standpoint<'_>) -> bool {
-    match place {
-        Standpoint::Lives(_, Some(life)) if judge::is_of_the_attempt(&finding.check) => {
-            life.started <= finding.since
-        }
-        _ => true,
+/// after it is not to blame. What the log held when the process was first seen is nobody's for sure:
+/// what it says counts once more of it was read.
+fn is_of_this_process(open: &Open, facts: &Facts<'_>, place: &Standpoint<'_>) -> bool {
+    let Standpoint::Lives(process, life) = place else { return true };
+    let check = open.subject.check.as_str();
+    if !judge::is_of_the_attempt(check) {
+        return true;
     }
+    let since = open.again.map_or(open.since, |(_, since)| since);
+    if life.is_some_and(|life| life.started > since) {
+        return false;
+    }
+    let own = &facts.memory.own;
+    let is_hit = [nan::NAME, words::NAME].contains(&check);
+    !judge::is_of_what_was_read(check)
+        || (open.read.is_some_and(|read| own.is_read_of(process, read)) && (is_hit || own.rows > 0))
 }
 
 fn standpoint<'a>(facts: &Facts<'a>) -> Standpoint<'a> {
@@ -287,17 +303,21 @@ fn standpoint<'a>(facts: &Facts<'a>) -> Standpoint<'a> {
     }
 }
 
-/// The id of the alert that opened a finding; none where it is beyond what is kept open.
-fn opening(finding: &Finding, ledger: &Ledger, facts: &Facts<'_>) -> Option<String> {
+/// What the ledger keeps of a finding; none where it is beyond what is kept open.
+fn open_of<'a>(finding: &Finding, ledger: &'a Ledger, facts: &Facts<'_>) -> Option<&'a Open> {
     let run = &facts.context.run.name;
     let key = |open: &&Open| {
         format!("{run}/{}", Open::key(&open.subject, open.scope, open.attempt)) == finding.signature
     };
-    ledger.open.iter().find(key).map(|open| {
-        let of = open.subject.of.as_deref().unwrap_or("");
-        let opened = Transition::Opened.word();
-        alert::id(&[run, &open.subject.check, &open.subject.syndrome, of, opened, "", &open.occasion])
-    })
+    ledger.open.iter().find(key)
+}
+
+/// The id of the alert that opened a finding.
+fn opening(open: &Open, facts: &Facts<'_>) -> String {
+    let of = open.subject.of.as_deref().unwrap_or("");
+    let opened = Transition::Opened.word();
+    let run = &facts.context.run.name;
+    alert::id(&[run, &open.subject.check, &open.subject.syndrome, of, opened, "", &open.occasion])
 }
 
 /// A failure among the findings that the next start repeats.

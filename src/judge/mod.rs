@@ -23,6 +23,7 @@ pub mod loss;
 pub mod memory;
 pub mod nan;
 mod number;
+pub mod own;
 mod phase;
 pub mod plateau;
 pub mod policy;
@@ -181,6 +182,8 @@ pub struct Memory {
     pub words: words::WordsMemory,
     /// The run's process.
     pub process: process::ProcessMemory,
+    /// What is its own.
+    pub own: own::OwnMemory,
     /// When the log last brought something.
     pub silence: silence::SilenceMemory,
     /// Flat patrols.
@@ -237,8 +240,14 @@ pub fn judge(context: &Context<'_>, memory: &mut Memory) -> Vec<Opinion> {
     held::quiet(context, memory, &mut opinions);
     opinions.extend(no_longer_asked(context));
     process::remember(context, memory);
+    own::follow(context, memory);
     memory.numbers = context.look.digest.numbers.clone();
     opinions
+}
+
+/// Whether a check rests on what was read: what its findings say may be of an earlier process.
+pub fn is_of_what_was_read(check: &str) -> bool {
+    is_of_the_attempt(check) && ![process::NAME, silence::NAME].contains(&check)
 }
 
 /// Whether a check's findings belong to an attempt of the run.

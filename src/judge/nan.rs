@@ -1,6 +1,6 @@
 //! Check `nan`: the training loss, or the norm of its gradient, is not a finite number.
 
-use super::{Context, Memory, silence};
+use super::{Context, Memory, own, silence};
 use crate::finding::{Claim, Occurrence, Opinion, Scope, Severity, Subject};
 use crate::metrics::numbers::nonfinite::{NonFinite, Streak};
 use std::path::Path;
@@ -39,12 +39,12 @@ pub fn check(context: &Context<'_>, memory: &mut Memory) -> Vec<Opinion> {
     opinions
 }
 
-/// Whether the loss is lost beyond doubt: nobody is stopped for one row.
+/// Whether the loss of the present process is lost beyond doubt: nobody is stopped for one row, nor
+/// for those that an earlier process left in the log.
 pub fn is_certain(context: &Context<'_>, memory: &Memory) -> bool {
-    let numbers = &context.look.digest.numbers;
-    let files = std::iter::once(&numbers.nonfinite).chain(numbers.others.values());
+    let files = own::nonfinite(&context.look.digest.numbers);
     let bad = files.filter_map(|facts| facts.streak.as_ref()).filter(|streak| streak.finite_since == 0);
-    let rows = bad.map(|streak| streak.in_a_row).max().unwrap_or(0);
+    let rows = bad.map(|streak| memory.own.in_a_row(streak)).max().unwrap_or(0);
     rows >= CERTAIN_ROWS || (rows > 0 && silence::lasts(context, memory, CERTAIN_INTERVALS))
 }
 

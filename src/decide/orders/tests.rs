@@ -11,6 +11,8 @@ struct Guarded {
     ledger: Ledger,
     orders: Orders,
     launch: Option<Launch>,
+    /// Alerts that told of a lost loss.
+    told: usize,
 }
 
 impl Guarded {
@@ -32,7 +34,7 @@ impl Guarded {
         };
         args.needs_no_config = false;
         scene.run.actions = crate::config::load(&args).unwrap().runs[0].actions.clone();
-        Self { scene, ledger: Ledger::default(), orders: Orders::default(), launch: None }
+        Self { scene, ledger: Ledger::default(), orders: Orders::default(), launch: None, told: 0 }
     }
 
     /// What is ordered about these opinions, and what is refused.
@@ -40,7 +42,7 @@ impl Guarded {
         let rules = Rules {
             run: "demo",
             lineage: "lineage",
-            attempt: 1,
+            attempt: self.scene.memory.attempt.max(1),
             progress: false,
             step: None,
             now: self.scene.now(),
@@ -49,6 +51,10 @@ impl Guarded {
             ended_by_operator: false,
         };
         let decision = decide(opinions, &mut self.ledger, &rules);
+        let lost = |alert: &&alert::Alert| {
+            (alert.transition, &*alert.syndrome) == (Transition::Opened, nan::SYNDROME)
+        };
+        self.told += decision.alerts.iter().filter(lost).count();
         let (ledger, launch) = (&self.ledger, self.launch.as_ref());
         let orders = &mut self.orders;
         let memory = &self.scene.memory;
@@ -246,7 +252,8 @@ fn a_lost_loss_stops_what_was_launched_or_what_the_user_says_and_pauses_nobody_b
     ] {
         let mut guarded = Guarded::new(actions);
         guarded.scene.config.training.loss_nan_action = crate::config::Setting { value, by_user };
-        guarded.scene.process(10).rows(1..20).losses(20..24, |_| f64::NAN).patrol();
+        guarded.scene.process(10).rows(1..20).patrol();
+        guarded.scene.process(10).losses(20..24, |_| f64::NAN).patrol();
         guarded.scene.process(10);
         if launched_here {
             let process = guarded.scene.life().identity.clone();
@@ -260,11 +267,109 @@ fn a_lost_loss_stops_what_was_launched_or_what_the_user_says_and_pauses_nobody_b
 #[test]
 fn a_single_row_that_is_nan_orders_nothing_yet() {
     let mut guarded = Guarded::new("{nan_loss: stop}");
-    guarded.scene.process(10).rows(1..20).losses(20..21, |_| f64::NAN).patrol();
+    guarded.scene.process(10).rows(1..20).patrol();
+    guarded.scene.losses(20..21, |_| f64::NAN).patrol();
     guarded.scene.later(-300);
     assert!(nan(&mut guarded).is_empty());
     guarded.scene.later(300);
     assert_eq!(nan(&mut guarded), ["stop"], "nothing came for five minutes");
+}
+
+/// A patrol whose own opinions are decided on, as `patrol` does it.
+fn patrolled(guarded: &mut Guarded) -> Vec<&'static str> {
+    guarded.scene.patrol().later(-300);
+    let opinions = std::mem::take(&mut guarded.scene.opinions);
+    let words = guarded.actions(opinions);
+    guarded.done();
+    guarded.scene.later(300);
+    words
+}
+
+#[test]
+fn what_an_earlier_process_left_in_the_log_stops_nobody_and_the_own_rows_do() {
+    for member in [false, true] {
+        let mut guarded = Guarded::new("{nan_loss: stop}");
+        let bad = |guarded: &mut Guarded, steps: std::ops::Range<u64>| {
+            for _ in steps.clone().filter(|_| member) {
+                let mut row = crate::metrics::Row::default();
+                row.values.set(crate::metrics::Metric::Loss, f64::NAN);
+                guarded.scene.look.digest.numbers.fold_other(&row, "/runs/rank3.log", "head");
+            }
+            guarded.scene.losses(steps, |step| if member { 1.0 / step as f64 } else { f64::NAN });
+        };
+        guarded.scene.process_since(10, 1).rows(1..20);
+        bad(&mut guarded, 20..30);
+        assert!(patrolled(&mut guarded).is_empty(), "first look, member: {member}");
+        assert!(patrolled(&mut guarded).is_empty(), "the old rows stay the last, member: {member}");
+        bad(&mut guarded, 30..33);
+        assert_eq!(patrolled(&mut guarded), ["stop"], "its own rows, member: {member}");
+    }
+}
+
+#[test]
+fn a_hit_that_was_there_when_the_process_was_first_seen_orders_nothing_until_it_is_said_again() {
+    let mut guarded = Guarded::new("{critical: stop}");
+    guarded.scene.process_since(10, 1).rows(1..20).patrol().later(-300);
+    let said = |hits| {
+        let subject = Subject::new("words", "cuda_oom");
+        let mut claim = Claim::new(subject, Scope::Attempt, Severity::Critical, "it says so", "mend it");
+        (claim.occasion, claim.hits) = (Some(format!("head:{hits}")), hits);
+        vec![claim.holds()]
+    };
+    assert!(guarded.actions(said(1)).is_empty());
+    guarded.scene.later(300);
+    assert!(guarded.actions(Vec::new()).is_empty(), "it is open, and nothing new was read");
+    assert_eq!(guarded.actions(said(2)), ["stop"]);
+}
+
+#[test]
+fn a_number_that_was_wrong_when_the_process_was_first_seen_orders_nothing_before_it_wrote_a_row() {
+    let mut guarded = Guarded::new("{critical: stop}");
+    guarded.scene.process_since(10, 1).rows(1..20).patrol().later(-300);
+    let wrong = || vec![holds("loss", "loss_explosion", Severity::Critical)];
+    assert!(guarded.actions(wrong()).is_empty());
+    guarded.scene.later(300).patrol();
+    assert!(guarded.actions(wrong()).is_empty());
+    guarded.scene.rows(20..21).patrol();
+    assert_eq!(guarded.actions(wrong()), ["stop"]);
+}
+
+#[test]
+fn a_relaunch_that_is_nan_again_is_stopped_again_and_alerted_once() {
+    let mut guarded = Guarded::new("{nan_loss: stop}");
+    guarded.scene.process(10).rows(1..20);
+    assert!(patrolled(&mut guarded).is_empty());
+    guarded.scene.losses(20..30, |_| f64::NAN);
+    assert_eq!(patrolled(&mut guarded), ["stop"]);
+    guarded.scene.gone(10);
+    assert!(patrolled(&mut guarded).is_empty());
+    guarded.scene.process_since(20, 5).losses(30..31, |_| f64::NAN);
+    assert!(patrolled(&mut guarded).is_empty(), "nobody is stopped at first sight");
+    guarded.scene.losses(31..34, |_| f64::NAN);
+    assert_eq!(patrolled(&mut guarded), ["stop"]);
+    guarded.scene.losses(34..37, |_| f64::NAN);
+    assert!(patrolled(&mut guarded).is_empty(), "once for each start");
+    assert_eq!(guarded.told, 1, "one story, one alert");
+}
+
+#[test]
+fn a_loss_scaler_that_comes_down_beside_a_finite_loss_stops_nobody() {
+    use crate::metrics::Metric;
+    for (loss, expected) in [(Some(2.3), false), (Some(0.0), true), (None, true)] {
+        let mut guarded = Guarded::new("{nan_loss: stop}");
+        guarded.scene.process(10).rows(1..20);
+        assert!(patrolled(&mut guarded).is_empty());
+        for step in 20..28 {
+            guarded.scene.row(step, |row| {
+                row.values.set(Metric::GradNorm, f64::NAN);
+                if let Some(loss) = loss {
+                    row.values.set(Metric::Loss, loss);
+                }
+            });
+        }
+        assert_eq!(patrolled(&mut guarded) == ["stop"], expected, "{loss:?}");
+        assert!(patrolled(&mut guarded).is_empty(), "{loss:?}, and the log is silent behind it");
+    }
 }
 
 #[test]

@@ -92,7 +92,8 @@ pub struct Streak {
     pub rows: u64,
     /// Finite rows since the last bad one.
     pub finite_since: u64,
-    /// Bad rows that follow each other, up to the last one.
+    /// Bad rows that follow each other, up to the last one, and whose loss is lost: a finite one beside
+    /// a bad gradient is what a loss scaler shows while it comes down, however long that takes.
     #[serde(default)]
     pub in_a_row: u64,
 }
@@ -142,12 +143,12 @@ impl NonFinite {
 
     #[cold]
     fn fold_rare(&mut self, loss: Option<f64>, grad_norm: Option<f64>, spot: impl FnOnce() -> Spot) {
+        // A framework that hides a NaN prints a loss of exactly 0 beside it, or none.
+        let hidden = loss.is_none_or(|loss| loss == 0.0);
         let found = match (Bad::of(loss), Bad::of(grad_norm)) {
             (Some(bad), _) => Some((Which::Loss, bad)),
             (None, Some(bad)) => {
                 self.gradient_rows += 1;
-                // A framework that hides a NaN prints a loss of exactly 0 beside it, or none.
-                let hidden = loss.is_none_or(|loss| loss == 0.0);
                 let streak = self.streak.as_ref().is_some_and(|streak| !streak.is_over());
                 if !(hidden || streak || self.gradient_rows >= GRADIENT_ROWS) {
                     return;
@@ -168,6 +169,7 @@ impl NonFinite {
         self.count += 1;
         self.fresh += 1;
         let spot = spot();
+        let lost = which == Which::Loss || hidden;
         match &mut self.streak {
             Some(streak) if !streak.is_over() => {
                 // A bad gradient leads to a bad loss, and the loss is what people look for.
@@ -176,13 +178,15 @@ impl NonFinite {
                 }
                 streak.last = spot;
                 streak.rows += 1;
-                streak.in_a_row = if streak.finite_since == 0 { streak.in_a_row + 1 } else { 1 };
+                let before = if lost && streak.finite_since == 0 { streak.in_a_row } else { 0 };
+                streak.in_a_row = before + u64::from(lost);
                 streak.finite_since = 0;
             }
             _ => {
                 let first = spot.clone();
+                let in_a_row = u64::from(lost);
                 self.streak =
-                    Some(Streak { first, last: spot, which, bad, rows: 1, finite_since: 0, in_a_row: 1 });
+                    Some(Streak { first, last: spot, which, bad, rows: 1, finite_since: 0, in_a_row });
             }
         }
     }

@@ -246,3 +246,15 @@ fn a_real_training_whose_loss_is_nan_is_stopped_and_launch_exits_2() {
     assert!(answer.stderr.contains("trainguard: demo was killed by SIGTERM after "), "{answer:?}");
     assert_eq!(launches.exit()["signal"], 15);
 }
+
+#[test]
+fn what_an_earlier_run_left_in_the_log_does_not_stop_the_next() {
+    let launches = Launches::new();
+    launches.0.write("train.log", "step 5: loss nan, lr 1e-3\n".repeat(8));
+    // Long enough for several looks before the first row.
+    let script = "sleep 2; for i in 6 7 8 9 10; do echo \"step $i: loss 2.$i, lr 1e-3\"; done";
+    launches.launch(&["--name", "demo", "--log", "train.log", "--", "sh", "-c", script]);
+    let exit = launches.exit();
+    assert!(exit["code"] == 0 && exit["signal"].is_null(), "{exit}");
+    assert!(launches.0.read("train.log").contains("step 10: loss 2.10"));
+}
