@@ -197,12 +197,34 @@ impl Actor<'_> {
     }
 }
 
+/// Tells which orders about a run somebody has begun to carry out, by its journal.
+///
+/// # Errors
+/// The journal cannot be read or is not to be trusted.
+pub fn begun(store: &Store, run: &str) -> Result<impl Fn(&Order) -> bool> {
+    let journal = RunDirectory::existing(store, run)?.map(|directory| Journal::open(store, &directory));
+    let journal = journal.transpose()?;
+    Ok(move |order: &Order| {
+        let what = match &order.action {
+            Action::Alert => return false,
+            Action::Stop { .. } => What::Stop,
+            Action::Pause(_) => What::Pause,
+            Action::Command(_) => What::Command,
+            Action::Restart(_) => What::Restart,
+        };
+        journal.as_ref().is_some_and(|journal| journal.intent(&order.id, what).is_some())
+    })
+}
+
 /// Where an order stands.
 fn standing(journal: &Journal, order: &str, what: What) -> Standing {
     match (journal.outcome(order, what), journal.intent(order, what)) {
         (Some(outcome), _) => Standing::Done(Deed::of(outcome)),
         (None, None) => Standing::New,
-        (None, Some(intent)) if intent.by.as_ref().is_some_and(lives) => Standing::InHand,
+        // Whoever asks is not at it any more: its outcome could not be written.
+        (None, Some(intent)) if intent.by != own_identity() && intent.by.as_ref().is_some_and(lives) => {
+            Standing::InHand
+        }
         (None, Some(_)) => Standing::CutOff,
     }
 }

@@ -132,9 +132,13 @@ impl Actor<'_> {
         let Some(directory) = RunDirectory::existing(self.store, self.run)? else { return Ok(Vec::new()) };
         let journal = Journal::open(self.store, &directory)?;
         let overdue = journal.unfinished_stops().filter(|stop| {
-            let signalled = journal.outcome(&stop.order, What::Stop).is_some();
+            let outcome = journal.outcome(&stop.order, What::Stop);
+            let signalled = outcome.is_some();
             let in_hand = stop.by.as_ref().is_some_and(super::lives);
-            let over = stop.due.is_none_or(|due| self.now() >= due + OVERDUE);
+            // A stop that another patrol completed has its whole grace from then on.
+            let late =
+                outcome.map_or(TimeDelta::zero(), |outcome| (outcome.at - stop.at).max(TimeDelta::zero()));
+            let over = stop.due.is_none_or(|due| self.now() >= due + late + OVERDUE);
             over && !in_hand && (signalled || self.is_old(stop.at))
         });
         let orders: Vec<String> = overdue.map(|stop| stop.order.clone()).collect();

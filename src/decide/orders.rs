@@ -83,7 +83,28 @@ enum Standpoint<'a> {
     Unknown(String),
 }
 
+/// Whether a run ended because a person pressed Ctrl-C, here or at `trainguard launch`.
+fn is_a_persons_end(finding: &Finding) -> bool {
+    let is = |name: &str, value: serde_json::Value| finding.evidence.get(name) == Some(&value);
+    is("signal", "SIGINT".into()) || is("exit_code", 130.into())
+}
+
 impl Orders {
+    /// Takes back what was ordered and is not to be done any more: what it was ordered for is over or
+    /// somebody has taken it, or another process runs than the one that was meant. What was `begun` is
+    /// completed whatever became of its cause.
+    pub fn take_back(&mut self, findings: &[Finding], facts: &Facts<'_>, begun: impl Fn(&Order) -> bool) {
+        let living = facts.context.living().map(|life| &life.identity);
+        self.pending.retain(|order| {
+            let stands = |finding: &Finding| finding.syndrome == order.cause.syndrome && finding.counts();
+            let other = living.is_some() && living != order.target.as_ref();
+            // What a person ordered rests on no finding.
+            order.cause.finding.is_null()
+                || begun(order)
+                || findings.iter().any(stands) && !(other && order.action.is_of_the_process())
+        });
+    }
+
     /// Nothing was ordered yet: the state need not say so.
     pub fn is_idle(&self) -> bool {
         *self == Self::default()
@@ -195,6 +216,9 @@ impl Orders {
         if let Action::Restart(restart) = action {
             if facts.memory.end.is_some() {
                 return None;
+            }
+            if is_a_persons_end(finding) {
+                return refuse("somebody ended it with Ctrl-C (SIGINT)".to_owned());
             }
             if let Some((syndrome, why)) = hopeless(findings) {
                 return refuse(format!("a restart repeats {syndrome}: {why}"));

@@ -48,6 +48,12 @@ impl Round<'_> {
         };
         let mut orders = std::mem::take(&mut state.orders);
         let facts = Facts { context, memory: &state.memory, launch: launch.as_ref() };
+        if !orders.pending.is_empty() {
+            match act::begun(&keep.store, &state.run) {
+                Ok(begun) => orders.take_back(&decision.findings, &facts, begun),
+                Err(error) => notes.push(format!("{}: {}", state.run, chain(&error))),
+            }
+        }
         let given = orders.give(&decision.findings, &state.ledger, &facts);
         notes.extend(given.refused.iter().map(|refusal| format!("{}: {}", state.run, refusal.sentence())));
         let mut alerts = Vec::new();

@@ -82,7 +82,7 @@ fn a_run_is_read_in_full_with_paths_from_the_files_own_directory() {
 fn the_environment_fills_in_text_and_numbers_and_truth_values() {
     let mut place = Place::with(&[(
         "c.yaml",
-        "runs: [{name: '${N}', log: '/l/${N}-$$x$.log', total_steps: \"${STEPS}\"}]\npatrol:\n  disk_min_gb: ${GB}\n  interval_minutes: 1${GB}\nchannels: {terminal: {enabled: '${OFF}'}}\nenvironment: {pattern: 'a$$b'}\n",
+        "runs: [{name: '${N}', log: '/l/${N}-$$x$.log', total_steps: \"${STEPS}\"}]\npatrol:\n  disk_min_gb: ${GB}\n  interval_minutes: 1${GB}\nchannels: {terminal: {enabled: '${OFF}'}}\n",
     )]);
     for (name, value) in [("N", "7"), ("STEPS", "5000"), ("GB", "2.5"), ("OFF", "false")] {
         place.set(name, value);
