@@ -50,9 +50,7 @@ missing() {
     has tmux || echo tmux
     has curl || echo curl
     has ps && has pgrep || echo procps
-    has script || echo bsdutils
     has git || echo git
-    has_module torch || echo python3-torch
     has prometheus && has promtool || echo prometheus
     has prometheus-node-exporter || echo prometheus-node-exporter
     has prometheus-alertmanager && has amtool || echo prometheus-alertmanager

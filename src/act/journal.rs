@@ -6,7 +6,7 @@
 //! the order was cut off, and is only completed.
 //!
 //! `"schema":"trainguard/journal/1"`. A line that was cut off by a power cut or a full disk is
-//! skipped, and the next one begins on a line of its own. At [`SIZE_MAX`] the oldest finished orders
+//! skipped, and the next one begins on a line of its own. At `SIZE_MAX` the oldest finished orders
 //! are dropped, whole, until half of that is left: a year of daily restarts is a tenth of it.
 
 use crate::error::{Error, Result};
