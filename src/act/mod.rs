@@ -17,7 +17,7 @@ pub mod target;
 use crate::clock::Clock;
 use crate::config::Action;
 use crate::config::actions::Hold;
-use crate::decide::orders::Order;
+use crate::decide::orders::{Begun, Order};
 use crate::error::Result;
 use crate::judge::held::{Held, How, OF_A_FINDING};
 use crate::observe::process::{self, Identity};
@@ -201,18 +201,23 @@ impl Actor<'_> {
 ///
 /// # Errors
 /// The journal cannot be read or is not to be trusted.
-pub fn begun(store: &Store, run: &str) -> Result<impl Fn(&Order) -> bool> {
+pub fn begun(store: &Store, run: &str) -> Result<impl Fn(&Order) -> Begun> {
     let journal = RunDirectory::existing(store, run)?.map(|directory| Journal::open(store, &directory));
     let journal = journal.transpose()?;
     Ok(move |order: &Order| {
         let what = match &order.action {
-            Action::Alert => return false,
+            Action::Alert => return Begun::Nothing,
             Action::Stop { .. } => What::Stop,
             Action::Pause(_) => What::Pause,
             Action::Command(_) => What::Command,
             Action::Restart(_) => What::Restart,
         };
-        journal.as_ref().is_some_and(|journal| journal.intent(&order.id, what).is_some())
+        let has = |what| journal.as_ref().is_some_and(|journal| journal.intent(&order.id, what).is_some());
+        match &order.action {
+            _ if has(what) => Begun::Whole,
+            Action::Restart(_) if has(What::Stop) => Begun::Half,
+            _ => Begun::Nothing,
+        }
     })
 }
 

@@ -134,7 +134,8 @@ impl Actor<'_> {
         let overdue = journal.unfinished_stops().filter(|stop| {
             let outcome = journal.outcome(&stop.order, What::Stop);
             let signalled = outcome.is_some();
-            let in_hand = stop.by.as_ref().is_some_and(super::lives);
+            let own = super::own_identity();
+            let in_hand = stop.by != own && stop.by.as_ref().is_some_and(super::lives);
             // A stop that another patrol completed has its whole grace from then on.
             let late =
                 outcome.map_or(TimeDelta::zero(), |outcome| (outcome.at - stop.at).max(TimeDelta::zero()));

@@ -83,6 +83,17 @@ enum Standpoint<'a> {
     Unknown(String),
 }
 
+/// How far an order got.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Begun {
+    /// Nobody began it.
+    Nothing,
+    /// Of a restart: the run was ended, and is not started yet.
+    Half,
+    /// Somebody began it, and it is completed.
+    Whole,
+}
+
 /// Whether a run ended because a person pressed Ctrl-C, here or at `trainguard launch`.
 fn is_a_persons_end(finding: &Finding) -> bool {
     let is = |name: &str, value: serde_json::Value| finding.evidence.get(name) == Some(&value);
@@ -92,17 +103,29 @@ fn is_a_persons_end(finding: &Finding) -> bool {
 impl Orders {
     /// Takes back what was ordered and is not to be done any more: what it was ordered for is over or
     /// somebody has taken it, or another process runs than the one that was meant. What was `begun` is
-    /// completed whatever became of its cause.
-    pub fn take_back(&mut self, findings: &[Finding], facts: &Facts<'_>, begun: impl Fn(&Order) -> bool) {
+    /// completed whatever became of its cause. Returns what was taken back.
+    pub fn take_back(
+        &mut self,
+        findings: &[Finding],
+        facts: &Facts<'_>,
+        begun: impl Fn(&Order) -> Begun,
+    ) -> Vec<Order> {
         let living = facts.context.living().map(|life| &life.identity);
-        self.pending.retain(|order| {
+        let stays = |order: &Order| {
             let stands = |finding: &Finding| finding.syndrome == order.cause.syndrome && finding.counts();
             let other = living.is_some() && living != order.target.as_ref();
             // What a person ordered rests on no finding.
-            order.cause.finding.is_null()
-                || begun(order)
-                || findings.iter().any(stands) && !(other && order.action.is_of_the_process())
-        });
+            match begun(order) {
+                _ if order.cause.finding.is_null() => true,
+                Begun::Whole => true,
+                // The run was ended for it: only somebody else's start makes the second half needless.
+                Begun::Half => !other,
+                Begun::Nothing => findings.iter().any(stands) && !(other && order.action.is_of_the_process()),
+            }
+        };
+        let (kept, dropped) = std::mem::take(&mut self.pending).into_iter().partition(stays);
+        self.pending = kept;
+        dropped
     }
 
     /// Nothing was ordered yet: the state need not say so.

@@ -50,7 +50,13 @@ impl Round<'_> {
         let facts = Facts { context, memory: &state.memory, launch: launch.as_ref() };
         if !orders.pending.is_empty() {
             match act::begun(&keep.store, &state.run) {
-                Ok(begun) => orders.take_back(&decision.findings, &facts, begun),
+                Ok(begun) => {
+                    let dropped = orders.take_back(&decision.findings, &facts, begun);
+                    let say = |order: &Order| {
+                        format!("{}: taken back, for its cause is over: {}", state.run, order.sentence())
+                    };
+                    notes.extend(dropped.iter().map(say));
+                }
                 Err(error) => notes.push(format!("{}: {}", state.run, chain(&error))),
             }
         }

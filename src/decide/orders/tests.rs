@@ -398,3 +398,35 @@ fn what_is_remembered_is_bounded() {
     }
     assert!(orders.pending.len() <= PENDING_MAX && orders.given.len() <= GIVEN_MAX);
 }
+
+/// How many orders stay that were given to a run whose cause is over by now, `begun` so far, while this
+/// process lives or none does.
+fn left(action: &str, begun: Begun, living: Option<i32>) -> usize {
+    let mut guarded = Guarded::new(&format!("{{cuda_oom: {action}}}"));
+    guarded.scene.process(10).rows(1..20).patrol();
+    launched(&mut guarded);
+    guarded.give(vec![holds("words", "cuda_oom", Severity::Critical)]);
+    assert_eq!(guarded.orders.pending.len(), 1, "{action}");
+    match living {
+        Some(pid) => guarded.scene.process(pid),
+        None => guarded.scene.gone(10),
+    };
+    let (orders, memory, launch) = (&mut guarded.orders, &guarded.scene.memory, guarded.launch.as_ref());
+    guarded.scene.with_context(|context| orders.take_back(&[], &Facts { context, memory, launch }, |_| begun));
+    guarded.orders.pending.len()
+}
+
+#[test]
+fn what_was_ordered_is_taken_back_when_its_cause_is_over_or_another_process_runs() {
+    let table = [
+        ("stop", Begun::Nothing, Some(10), 0),
+        ("stop", Begun::Whole, Some(10), 1),
+        // Ended by us, and the finding with it: it is started all the same, but not beside another.
+        ("restart", Begun::Half, None, 1),
+        ("restart", Begun::Half, Some(11), 0),
+        ("restart", Begun::Whole, Some(11), 1),
+    ];
+    for (action, begun, living, expected) in table {
+        assert_eq!(left(action, begun, living), expected, "{action} {begun:?} {living:?}");
+    }
+}
