@@ -412,7 +412,9 @@ fn left(action: &str, begun: Begun, living: Option<i32>) -> usize {
         None => guarded.scene.gone(10),
     };
     let (orders, memory, launch) = (&mut guarded.orders, &guarded.scene.memory, guarded.launch.as_ref());
-    guarded.scene.with_context(|context| orders.take_back(&[], &Facts { context, memory, launch }, |_| begun));
+    guarded
+        .scene
+        .with_context(|context| orders.take_back(&[], &Facts { context, memory, launch }, |_| begun));
     guarded.orders.pending.len()
 }
 
